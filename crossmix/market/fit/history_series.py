@@ -6,7 +6,7 @@ Shapes: T cycles, C campaigns, P platforms, K = C P cells, R columns.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from crossmix.market.fit import delays, regression
 from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.estimators import value_of_totals
 from crossmix.market.fit.regression import Columns, Law, Line
-from crossmix.market.fit.slow import Slow
+from crossmix.market.fit.slow import BUDGETS, Slow
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -96,18 +96,20 @@ class History:
         """How far all cells that delivered in a cycle spent above what is usual, the mean of their u, less what that
         is at the end, (T, K): alike for all, and known of cycles not fitted on too. 0 where there is but one cell:
         nothing tells it from its own u."""
+        return self._budgets()[0]
+
+    def _budgets(self) -> tuple[Array, float]:
+        """`together`, and the probability that all budgets moved for good."""
         spend = self.totals_TK["spend"]
         delivered = (self.totals_TK["impressions"] > 0) & (spend > 0)
-        if delivered.shape[1] < 2:
-            return np.zeros_like(spend)
         off = np.where(delivered, np.log(np.maximum(spend, 1e-9)) - self.usual_log_spend().ravel(), 0.0)
         mean_T1 = off.sum(1, keepdims=True) / np.maximum(delivered.sum(1, keepdims=True), 1)
         seen_T1: Mask = np.asarray(self.seen_TK.any(1, keepdims=True))
-        columns = Columns(
-            np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), self.slow.only(_ONE)
-        )
-        moved = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False).slow_TK
-        return np.broadcast_to(mean_T1 + moved[seen_T1].mean(), spend.shape)
+        slow = replace(self.slow.only(_ONE), alike=BUDGETS)
+        columns = Columns(np.ones((*mean_T1.shape, 1)), np.zeros((1, 1)), np.array([WIDE["level"]]), slow)
+        line = regression.fit(mean_T1, np.full(mean_T1.shape, NEARLY), seen_T1, columns, each=False)
+        above_T1 = mean_T1 + line.slow_TK[seen_T1].mean() if spend.shape[1] > 1 else np.zeros_like(mean_T1)
+        return np.broadcast_to(above_T1, spend.shape), line.moved
 
     def usual_log_spend(self) -> Array:
         """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
@@ -120,14 +122,18 @@ class History:
         return np.asarray(np.where(tried, own, platform))
 
     def lines(self, slope: Mapping[str, float]) -> tuple[dict[str, Line], Delays]:
-        """The three regressions, by what is counted, and how late conversions may come.
+        """The three regressions, by what is counted, and how late conversions may come; levels are the likelier to
+        have moved where budgets did.
 
         Args:
             slope: prior mean of each line's slope in u.
         """
+        together, moved = self._budgets()
+        return replace(self, slow=self.slow.budgets(moved))._lines(together, slope)
+
+    def _lines(self, together: Array, slope: Mapping[str, float]) -> tuple[dict[str, Line], Delays]:
         u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
         impressions, clicks = totals["impressions"], totals["clicks"]
-        together = self.together()
         x = self._columns(u, together)
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
         columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"])

@@ -75,6 +75,8 @@ class Line:
     """Of the drift."""
     law: tuple[float, float, float]
     """The drift's parameters of all series together, as `START`."""
+    moved: float
+    """Probability that what all series have in common moved slowly."""
 
     @property
     def around_K(self) -> Array:
@@ -137,6 +139,7 @@ def fit(
         own_K=own.own_K,
         deviation_K=np.sqrt(own.variance_K),
         law=common,
+        moved=moved.moved,
     )
 
 
@@ -250,6 +253,7 @@ def mixed(lines: Sequence[Line], weight_LK: Array) -> Line:
         own_K=mean("own_K", "k"),
         deviation_K=mean("deviation_K", "k"),
         law=lines[0].law,
+        moved=float(weight_LK.mean(1) @ [line.moved for line in lines]),
     )
 
 

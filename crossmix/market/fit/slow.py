@@ -11,7 +11,9 @@ has moved is the sum of what all series did, what those of a platform did, and w
 
     z_k = all + platform_k + own_k                each N(0, diag(size^2)), its size by `MOVES` or `ALIKE`
 
-so that an account whose every platform sells better is followed by all of its data. A series tells of its z as
+so that an account whose every platform sells better is followed by all of its data. Where all budgets moved for good,
+levels most likely did too (`Slow.budgets`): at the same money demand moves each stage by a small trend, which by itself
+is no more likely than none, and half of it was lost to that doubt. A series tells of its z as
 v' z - z' M z / 2 (`Told`), all else integrated out. Of a + o with o ~ N(0, Q) that is the same with
 
     M (I + Q M)^-1,  (I + M Q)^-1 v
@@ -24,7 +26,7 @@ series or groups of them, K series, H sizes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +38,11 @@ Indices = npt.NDArray[np.int64]
 SIZES = ((0.0, 0.0), (0.25, 0.1), (0.7, 0.2), (0.0, 0.4), (0.0, 1.2))
 """Deviations over the whole history, ln, of the trend and of the walk."""
 ALIKE = (0.6, 0.1, 0.1, 0.1, 0.1)
-"""Prior probability of each, of what all series do together."""
+"""Prior probability of each, of what all series do together, or of the one that there is."""
+FOLLOWED = (0.1, 0.225, 0.225, 0.225, 0.225)
+"""The same where all budgets moved for good: whoever set them saw that something had."""
+BUDGETS = (0.88, 0.03, 0.03, 0.03, 0.03)
+"""Of what all budgets do: one that wanders looks like a trend sooner than a level does."""
 MOVES = (0.96, 0.01, 0.01, 0.01, 0.01)
 """Of what the series of a platform do, or one series by itself."""
 GAPS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 4, 4, 8, 8)
@@ -84,6 +90,8 @@ class Moved(NamedTuple):
     """(N, J, J)."""
     size: Array
     """Mean prior variance, (N, J)."""
+    still: Array
+    """Probability that nothing moved, (N,)."""
 
 
 class Found(NamedTuple):
@@ -94,6 +102,8 @@ class Found(NamedTuple):
     """Of the part that the series do not have in common."""
     common_KJJ: Array
     """Loadings of each series on the errors of what all have in common."""
+    moved: float
+    """Probability that what all have in common, or the one series that there is, moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,8 @@ class Slow:
     variance_HJ: Array
     """Of the moves, at each size."""
     platform_K: Indices
+    alike: tuple[float, ...] = ALIKE
+    """Prior probability of each size, of what all series do together."""
 
     @classmethod
     def of(cls, times: int, ahead: int, platform_K: Indices) -> Slow:
@@ -130,20 +142,25 @@ class Slow:
         return cls(np.zeros((times, 0)), np.zeros((1, 0)), np.zeros(series, np.int64))
 
     def only(self, series: Indices) -> Slow:
-        return Slow(self.since_TJ, self.variance_HJ, self.platform_K[series])
+        return replace(self, platform_K=self.platform_K[series])
+
+    def budgets(self, moved: float) -> Slow:
+        """Moves of levels where all budgets moved for good with that probability."""
+        pairs = zip(FOLLOWED, ALIKE, strict=True)
+        return replace(self, alike=tuple(moved * followed + (1 - moved) * alike for followed, alike in pairs))
 
     def likelihood(self, told: Told) -> Array:
         """Log-likelihood of each series' own moves over none, (N,)."""
-        return _log_sum(self._log_odds(told, MOVES))
+        return _log_sum(self._log_odds(told, self._each(len(told.pull))))
 
     def likelihood_of_all(self, told: Told) -> float:
         """The same of all series, which move either each by itself or all alike."""
         each = float(self.likelihood(told).sum())
         if len(told.pull) == 1 or len(self.variance_HJ) == 1:
             return each
-        alike_H1 = self._log_odds(Told(told.precision.sum(0)[None], told.pull.sum(0)[None]), ALIKE)
+        alike_H1 = self._log_odds(Told(told.precision.sum(0)[None], told.pull.sum(0)[None]), self.alike)
         alike_H1 += len(told.pull) * np.log(MOVES[0])
-        alike_H1[0] = each + np.log(ALIKE[0])
+        alike_H1[0] = each + np.log(self.alike[0])
         return float(_log_sum(alike_H1)[0])
 
     def moved(self, told: Told, prior: tuple[float, ...]) -> Moved:
@@ -157,7 +174,8 @@ class Slow:
         mean_NJ = (weight_HN[..., None] * each_HNJ).sum(0)
         off_HNJ = each_HNJ - mean_NJ
         whole_HNJJ += off_HNJ[..., :, None] * off_HNJ[..., None, :]
-        return Moved(mean_NJ, (weight_HN[..., None, None] * whole_HNJJ).sum(0), weight_HN.T @ self.variance_HJ)
+        covariance_NJJ = (weight_HN[..., None, None] * whole_HNJJ).sum(0)
+        return Moved(mean_NJ, covariance_NJJ, weight_HN.T @ self.variance_HJ, weight_HN[0])
 
     def found(self, told: Told) -> Found:
         """The moves of all series, by what each tells."""
@@ -169,11 +187,11 @@ class Slow:
         for _ in range(ROUNDS):
             of_platform = told.through(own_KJ).summed(self.platform_K, groups)
             of_all = of_platform.through(platform_PJ).summed(all_1, 1)
-            common = self.moved(of_all, ALIKE) if series > 1 else _nothing(1, moves)
+            common = self.moved(of_all, self.alike) if series > 1 else _nothing(1, moves)
             left = of_platform.given(common.mean)
             platform = self.moved(left, MOVES) if grouped else _nothing(groups, moves)
             together_KJ = common.mean + platform.mean[self.platform_K]
-            own = self.moved(told.given(together_KJ), MOVES)
+            own = self.moved(told.given(together_KJ), self._each(series))
             own_KJ, platform_PJ = own.size, platform.size
         follows_KJJ = np.eye(moves) - own.covariance @ told.precision
         shared_KJJ = follows_KJJ @ platform.covariance[self.platform_K] @ follows_KJJ.swapaxes(1, 2)
@@ -185,7 +203,12 @@ class Slow:
             mean_KJ=together_KJ + own.mean,
             covariance_KJJ=own.covariance + shared_KJJ,
             common_KJJ=follows_KJJ @ through_PJJ[self.platform_K] @ root_JJ,
+            moved=1 - float((common if series > 1 else own).still[0]),
         )
+
+    def _each(self, series: int) -> tuple[float, ...]:
+        """Prior probability of each size, of what one of so many series does by itself."""
+        return MOVES if series > 1 else self.alike
 
     def _log_odds(self, told: Told, prior: tuple[float, ...]) -> Array:
         """ln of each size's prior probability and of what it explains better than none, the first, (H, N)."""
@@ -218,7 +241,9 @@ def _inner(root_HJ: Array, told: Told) -> Array:
 
 
 def _nothing(groups: int, moves: int) -> Moved:
-    return Moved(np.zeros((groups, moves)), np.zeros((groups, moves, moves)), np.zeros((groups, moves)))
+    return Moved(
+        np.zeros((groups, moves)), np.zeros((groups, moves, moves)), np.zeros((groups, moves)), np.ones(groups)
+    )
 
 
-__all__ = ["Found", "Slow", "Told"]
+__all__ = ["BUDGETS", "Found", "Slow", "Told"]

@@ -72,6 +72,22 @@ def test_sizes_weigh_by_what_they_explain() -> None:
     assert moved.size[0, 0] == pytest.approx(weight @ [0.0, 0.04, 0.5])
 
 
+def test_one_series_moves_as_all_do_and_levels_are_likelier_to_where_budgets_did() -> None:
+    size = np.array([[0.0], [0.04], [0.5], [0.0], [0.0]])
+    slow, one = Slow(np.zeros((1, 1)), size, np.zeros(1, np.int64)), Told(np.array([[[50.0]]]), np.array([[30.0]]))
+    density = np.exp(-0.5 * 0.6**2 / (size[:, 0] + 1 / 50)) / np.sqrt(size[:, 0] + 1 / 50)
+    for moved, prior in ((0.0, [0.6, *[0.1] * 4]), (1.0, [0.1, *[0.225] * 4]), (0.4, [0.4, *[0.15] * 4])):
+        found = slow.budgets(moved).found(one)
+        weight = np.array(prior) * density / (np.array(prior) @ density)
+        assert found.moved == pytest.approx(1 - weight[0])
+        assert found.mean_KJ[0, 0] == pytest.approx(weight @ (0.6 * size[:, 0] / (size[:, 0] + 1 / 50)))
+    # Of several it is what they have in common.
+    apart = Told(np.repeat(one.precision, 2, 0), np.array([[30.0], [-30.0]]))
+    together = Told(apart.precision, np.array([[30.0], [30.0]]))
+    pair = Slow(np.zeros((1, 1)), size, np.arange(2))
+    assert pair.found(apart).moved < 0.4 < 0.9 < pair.found(together).moved
+
+
 def drifting(rng: np.random.Generator, series: int) -> np.ndarray:
     drift = 0.1 * rng.standard_normal((DAYS, series))
     for t in range(1, DAYS):

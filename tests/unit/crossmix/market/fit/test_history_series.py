@@ -1,0 +1,90 @@
+"""Series of a spend history: levels that moved where budgets did, against the planted end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from crossmix.market.fit.history_series import History
+from crossmix.market.fit.spend_history import SLOPE
+
+DAYS, PLATFORMS, SEEDS = 182, 4, range(6)
+SLOPES = {name: spread.mean for name, spread in SLOPE.items()}
+
+
+def wandering(rng: np.random.Generator, deviation: float) -> np.ndarray:
+    x = rng.standard_normal((DAYS, PLATFORMS))
+    for t in range(1, DAYS):
+        x[t] = 0.8 * x[t - 1] + 0.6 * x[t]
+    return deviation * x
+
+
+def totals(seed: int, demand_T1: np.ndarray, budget_T1: np.ndarray) -> dict[str, np.ndarray]:
+    """Impressions ~ demand (money / demand)^0.8, clicks ~ demand (money / demand)^0.7; both drift by 10 %."""
+    rng = np.random.default_rng(seed)
+    spend = 200 * budget_T1 * np.exp(wandering(rng, 0.35))
+    each = spend / (200 * demand_T1)
+    impressions = 40_000 * demand_T1 * each**0.8 * np.exp(wandering(rng, 0.1))
+    clicks = rng.poisson(0.015 * 40_000 * demand_T1 * each**0.7 * np.exp(wandering(rng, 0.1)))
+    conversions = rng.binomial(clicks, 0.05).astype(float)
+    counts = {"impressions": np.round(impressions), "clicks": clicks.astype(float), "conversions": conversions}
+    return {name: table[:, None] for name, table in ({"spend": spend} | counts | {"revenue": 20 * conversions}).items()}
+
+
+def of(table: dict[str, np.ndarray]) -> History:
+    return History.of(table, np.ones(DAYS, bool), np.arange(DAYS) % 7, 14)
+
+
+def told(table: dict[str, np.ndarray], demand: float) -> tuple[float, dict[str, float]]:
+    """ln of clicks told at the end at the usual spend over the true, and what each level did slowly since the start."""
+    history = of(table)
+    lines = history.lines(SLOPES)
+    each = np.exp(history.usual_log_spend()[0]) / (200 * demand)
+    clicks = lines["impressions"].beta_KR[:, 0] + lines["clicks"].beta_KR[:, 0]
+    true = np.log(0.015 * 40_000 * demand) + 0.7 * np.log(each)
+    return float((clicks - true).mean()), {name: float(line.slow_TK[0].mean()) for name, line in lines.items()}
+
+
+@pytest.mark.parametrize("times", [2.5, 1 / 2.5])
+def test_demand_that_trends_with_all_budgets_is_followed_to_its_end(times: float) -> None:
+    demand_T1 = times ** np.linspace(-0.5, 0.5, DAYS)[:, None]
+    found = [told(totals(seed, demand_T1, demand_T1), float(demand_T1[-1, 0])) for seed in SEEDS]
+    # At the same money demand moves impressions by its power 0.2 and clicks by 0.3 of it in all. Told as if each of the
+    # two small trends were most likely none, the end was 0.05 and 0.07 too near to the mean.
+    assert abs(np.mean([error for error, _ in found])) < 0.045
+    slow = float(np.mean([slow["impressions"] + slow["clicks"] for _, slow in found]))
+    assert slow == pytest.approx(-0.3 * np.log(times), abs=0.075)
+    assert abs(np.mean([slow["conversions"] for _, slow in found])) < 0.05
+
+
+def test_whether_all_budgets_moved_is_told_by_their_common_spend() -> None:
+    still, grown = np.ones((DAYS, 1)), 2.5 ** np.linspace(-0.5, 0.5, DAYS)[:, None]
+    for seed in SEEDS:
+        together, moved = of(totals(seed, still, still))._budgets()
+        assert moved < 0.2
+        assert abs(together[-28:].mean()) < 0.35
+        assert of(totals(seed, still, grown))._budgets()[1] > 0.9
+    # One platform that grew beside three that stayed is no move of all.
+    alone = still.repeat(PLATFORMS, 1)
+    alone[-60:, 2] = 1.6
+    assert of(totals(0, still, alone))._budgets()[1] < 0.2
+    # One cell alone has no other beside which its spend could be held, and its budget is the account's.
+    single = {name: table[..., :1] for name, table in totals(0, still, grown).items()}
+    together, moved = of(single)._budgets()
+    np.testing.assert_array_equal(together, np.zeros((DAYS, 1)))
+    assert moved > 0.9
+
+
+def test_budgets_that_grew_by_themselves_move_no_level() -> None:
+    still, grown = np.ones((DAYS, 1)), 2.5 ** np.linspace(-0.5, 0.5, DAYS)[:, None]
+    found = [told(totals(seed, still, grown), 1.0) for seed in SEEDS]
+    assert abs(np.mean([error for error, _ in found])) < 0.03
+    assert max(abs(one) for _, slow in found for one in slow.values()) < 0.15
+
+
+def test_where_budgets_stay_levels_stay() -> None:
+    still = np.ones((DAYS, 1))
+    for seed in SEEDS:
+        error, slow = told(totals(seed, still, still), 1.0)
+        assert abs(error) < 0.05
+        assert max(abs(one) for one in slow.values()) < 0.05
