@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,15 @@ from crossmix.ingest.quarantined import SET_ASIDE
 from crossmix.schema import DataError, Dataset, Grouped
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import ONLY, History, load
-from crossmix.sources.history.plausible import missing_days
+from crossmix.sources.history.rhythm import WEEKDAYS, missing_days
 from crossmix.sources.spend import raw
 
 STEADY = 0.1
 """Spend whose days differ by less (deviation of its logarithm) moved by chance alone."""
 FEW_CONVERSIONS = 100
 """A platform with fewer tells its conversion rate to worse than 10 %."""
+PAUSES = 3
+"""Absent days of a weekday that make it one on which a platform rests."""
 NEAR_EDGE = 14
 """Days after the first, or before the last, from which on a platform counts as begun late, or ended."""
 
@@ -92,7 +95,10 @@ def _days(history: History) -> pd.DataFrame:
 def _platforms(days: pd.DataFrame) -> pd.DataFrame:
     by = days.groupby("platform")
     table = by[list(NUMBERS)].sum(min_count=1)
-    table["rows"], table["first"], table["last"] = by.size(), by["day"].min(), by["day"].max()
+    table["rows"] = by.size()
+    busy = days[(days[list(NUMBERS)].fillna(0) != 0).any(axis=1)].groupby("platform")["day"]
+    for name, rows, edge in (("first", by["day"].min(), busy.min()), ("last", by["day"].max(), busy.max())):
+        table[name] = edge.reindex(table.index).fillna(rows)
     return table.sort_values("spend", ascending=False)
 
 
@@ -127,6 +133,21 @@ def missing(checked: Checked) -> list[str]:
             lines.append(f"{name} begins on {ends.loc[name, 'first']:%Y-%m-%d}.")
         if (days["day"].max() - ends.loc[name, "last"]).days > NEAR_EDGE:
             lines.append(f"{name} ends on {ends.loc[name, 'last']:%Y-%m-%d}.")
+    lines += _pauses(days, absent) if step == 1 else []
+    return lines
+
+
+def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
+    """Weekdays on which a platform of a daily history never has a row while others have."""
+    lines = []
+    for name, own in days.groupby("platform")["day"]:
+        had = set(own.dt.date)
+        span = pd.date_range(own.min(), own.max()).date
+        missed = Counter(day.weekday() for day in span if day not in had and day not in set(absent))
+        present = Counter(day.weekday() for day in had)
+        never = [at for at in range(7) if not present[at] and missed[at] >= PAUSES]
+        if never and len(present) > len(never):
+            lines.append(f"{name} has no row on any {_listed(WEEKDAYS[at] for at in never)}: it counts as paused then.")
     return lines
 
 

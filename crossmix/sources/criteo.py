@@ -66,13 +66,17 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
             f"{missing[0]}: column is missing from {str(path)!r} (missing: {', '.join(missing)}); the Criteo "
             f"{'attribution log' if public else 'slice'} has {', '.join(wanted)}: restore it, or pass the original file"
         )
-    if not public and header[0] not in {"", ROW, "Unnamed: 0", "index"}:
+    indices = 0
+    while indices < len(header) and (header[indices] in {"", ROW, "index"} or header[indices].startswith("Unnamed: 0")):
+        indices += 1
+    if not public and not indices:
         raise DataError(
             f"{header[0]}: the first column of {str(path)!r} must hold the row's index in the original file (it orders "
             "the events); write the slice with its index"
         )
     if not public:
-        header = [ROW, *header[1:]]
+        # Of a slice that was saved again with a new index the last one is the original file's.
+        header = [*(f"later_{at}" for at in range(indices - 1)), ROW, *header[indices:]]
     text = read_text(backend, path, separator, header)
     return (_public if public else _slice)(text, digest, channel)
 

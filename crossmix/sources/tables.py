@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ ARROW: dict[str, pa.DataType] = {
 }
 OUT_OF_MEMORY = "Out of Memory Error"
 """How DuckDB's sentence about it begins."""
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 BATCH = 200_000
 """Rows held in memory while writing."""
 
@@ -46,13 +48,37 @@ def read_header(path: File) -> tuple[str, list[str]]:
             plain: Any = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
             first_line = io.TextIOWrapper(plain, encoding="utf-8-sig").readline(1 << 16).rstrip("\r\n")
     except UnicodeDecodeError:
+        if _is_packed(path):
+            raise DataError(f"data.path: {str(path)!r} is packed by gzip; let its name end in .gz") from None
         raise DataError(f"data.path: {str(path)!r} is not text (UTF-8); pass the tab- or comma-separated log") from None
     separator = "\t" if "\t" in first_line else ","
     header = [name.strip().strip('"') for name in first_line.split(separator)]
+    _check_header(str(path), first_line, header)
     twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{twice}: column appears twice in {str(path)!r}; keep one")
     return separator, header
+
+
+def _is_packed(path: File) -> bool:
+    with path.open("rb") as file:
+        head: bytes = file.read(2)
+    return head == b"\x1f\x8b"
+
+
+def _check_header(path: str, first_line: str, header: Sequence[str]) -> None:
+    """Raise `DataError` for a first line of values, or one whose names stand between other signs."""
+    other = next((sign for sign in ";|" if first_line.count(sign) > max(2, len(header))), None)
+    if other is not None:
+        raise DataError(
+            f"data.path: the columns of {path!r} are separated by {other!r}; write it with tabs or commas between them"
+        )
+    numbers = sum(bool(_NUMBER.fullmatch(name)) for name in header)
+    if numbers >= 3 and 3 * numbers >= len(header):
+        raise DataError(
+            f"data.path: {path!r} has no header: its first line is {first_line[:80]!r}; put a line with the columns' "
+            "names above it"
+        )
 
 
 @contextmanager

@@ -294,6 +294,12 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
                 f"data.columns.{column}: {where!r} has no column {wanted!r}; it has {', '.join(filter(None, header))}"
             )
         at[column] = _once(fitting, header, where)
+        other = next((name for name, index in at.items() if index == at[column] and name != column), None)
+        if other is not None:
+            raise DataError(
+                f"data.columns.{column}: {header[at[column]]!r} of {where!r} is {other} already; a column is one of "
+                "them: name another"
+            )
     for column, synonyms in SYNONYMS.items():
         if column in at:
             continue
@@ -348,6 +354,11 @@ def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: 
             "from what each platform's money came back with: pass spend, impressions, clicks, conversions and the "
             "revenue attributed to it, by day and platform, as the platforms' exports have them; what media caused "
             "beyond that only an experiment tells (docs/guides/your-data.md)"
+        )
+    if {"uid", "campaign", "conversion", "click", "cost", "cpo"} <= set(header):
+        return DataError(
+            f"data.path: {where!r} looks like Criteo's attribution log, a line for each impression; it is no spend "
+            "history: read it with --source criteo"
         )
     if not found and any(map(is_date, header)):
         return DataError(

@@ -34,6 +34,8 @@ MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in p
 LAST_YEAR = 2200
 """Later years are of another calendar: 2568 of the Buddhist one is 2025."""
 EXCEL_DAY_ZERO = date(1899, 12, 30)
+EXCEL_1990 = 32_874
+"""1990-01-01: no history begins before."""
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 _SPOKEN = re.compile(r"(\d{4})\s?[年년.]\s?(\d{1,2})\s?[月월.]\s?(\d{1,2})\s?[日일.]")
 """`2025年1月6日`, `2025. 1. 6.`"""
@@ -120,7 +122,8 @@ def _named(text: str) -> date | None:
 
 def _serial(text: str) -> date | None:
     found = _SERIAL.fullmatch(text)
-    return EXCEL_DAY_ZERO + timedelta(days=int(found[1])) if found else None
+    # Smaller ones, as 20094, are days since 1970.
+    return EXCEL_DAY_ZERO + timedelta(days=int(found[1])) if found and int(found[1]) >= EXCEL_1990 else None
 
 
 def _numeric(order: str) -> Callable[[str], date | None]:
@@ -164,7 +167,7 @@ def _start(text: str) -> str:
     whole = _SPACED.sub(".", whole)  # `6. 1. 2025`
     whole = re.sub(r"(?<=\d{4}) ?г\.?$|(?<=[-/.]\d{2})\.$", "", whole)  # `6 января 2025 г.`, `2025.01.06.`
     whole = _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
-    return _without_weekday(whole) if re.search(r"[^\W\d]{2}", whole) else whole
+    return _without_weekday(whole) if re.search(r"[^\W\d]{2}|\([^\W\d]\)$", whole) else whole
 
 
 def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[str]]:

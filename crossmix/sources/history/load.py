@@ -29,6 +29,7 @@ from crossmix.sources.history import (
     packed,
     plausible,
     repeated,
+    rhythm,
     summaries,
     text,
     warehouse,
@@ -257,6 +258,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
         reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
     elif re.fullmatch(r"\d{9,13}", shown):
         reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
+    elif re.fullmatch(r"[12]\d{4}(?:\.0+)?", shown):
+        reason = f"{shown!r} may be days since 1970; write dates as YYYY-MM-DD"
     elif re.search(r"\b2[4-6]\d\d\b", shown):
         reason = f"{shown!r} has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one"
     elif re.search(r"\bQ[1-4]\b|\bT[1-4]\b", shown, re.IGNORECASE):
@@ -419,7 +422,7 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
         raise DataError(
             f"data.idle_days: rows are {gaps[len(gaps) // 2]} days apart; it is for histories by day: drop the setting"
         )
-    absent = plausible.missing_days(days)
+    absent = rhythm.missing_days(days)
     if not absent:
         return history
     cells = list(

@@ -1,8 +1,9 @@
-"""Names that differ by case or blanks are one: `meta`, `Meta` and ` META ` are a platform, told."""
+"""Names that differ by case, blanks or encoding are one: `meta`, `Meta` and ` META ` are a platform, told."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ def settle(texts: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     count = Counter(texts)
     groups: dict[str, Counter[str]] = {}
     for text, number in count.items():
-        groups.setdefault(_key(text), Counter())[" ".join(text.split())] += number
+        groups.setdefault(_key(text), Counter())[_shown(text)] += number
     chosen = {key: max(sorted(spellings), key=lambda name: spellings[name]) for key, spellings in groups.items()}
     notes = [
         f"The {what} {chosen[key]!r} is spelt {len(spellings)} ways ({', '.join(map(repr, sorted(spellings)))}); it is "
@@ -49,5 +50,15 @@ def without_period(name: str) -> str:
     return re.sub(r"[\s_.-]+(?:(?:to|bis|-|–)[\s_.-]*)?$|^[\s_.-]+", "", _PERIOD.sub("", name)).strip()
 
 
+def _shown(text: str) -> str:
+    """A name without characters that nobody sees, blanks as one."""
+    if not text.isascii():
+        text = "".join(char for char in unicodedata.normalize("NFC", text) if unicodedata.category(char) != "Cf")
+    return " ".join(text.split())
+
+
 def _key(text: str) -> str:
-    return re.sub(r"[\s_\-]+", " ", text).strip().casefold()
+    """What spellings of a name share: neither case nor blanks, but between digits: `A 1 2` is not `A 12`."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", _shown(text))
+    return re.sub(r"(?<!\d)[\s_\-]+|[\s_\-]+(?!\d)", "", re.sub(r"[\s_\-]+", " ", text).strip()).casefold()

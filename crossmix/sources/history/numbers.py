@@ -30,7 +30,24 @@ DECIMAL = {"point": ".", "comma": ","}
 OTHER = {".": ",", ",": "."}
 WHOLE = ("impressions", "clicks")
 """Columns whose values are whole numbers."""
-BLANKS = frozenset({"-", "--", "---", "n/a", "na", "#n/a", "null", "none", "(not set)", "nil", "."})
+BLANKS = frozenset(
+    (
+        *("-", "--", "---", "n/a", "na", "n.a.", "#n/a", "null", "none", "(not set)", "nil", ".", "nan", "\\n", "<na>"),
+        *(
+            "(none)",
+            "<null>",
+            "[null]",
+            "not available",
+            "k.a.",
+            "k. a.",
+            "n.v.",
+            "nicht verfügbar",
+            "n.d.",
+            "n/d",
+            "s/o",
+        ),
+    )
+)
 """What stands for no value."""
 ENOUGH = 90
 """Numbers that all have three digits after the separator, beside plain ones below 1,000: shortest decimals would end in
@@ -76,7 +93,7 @@ def convert(
     is_ready = _READY.fullmatch
     unique = {name: dict.fromkeys(values) for name, values in columns.items()}
     hard = {name: [text for text in texts if not is_ready(text)] for name, texts in unique.items()}
-    if not any(hard.values()):
+    if not any(hard.values()) and decimal != "comma":
         return {name: list(values) for name, values in columns.items()}, [], None
     bare: dict[str, dict[str, str | None]] = {name: {} for name in columns}
     signs: dict[str, tuple[str, str]] = {}

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
-from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import units
+from crossmix.sources.history import rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
-from crossmix.sources.history.sheet import is_total
 
-SUM_TOLERANCE = 0.005
-"""A platform that is the sum of the others to so much, on nearly every day, is their total."""
-NEARLY_ALL = 0.95
 FAR = units.FAR
 """Prices of a thousand impressions that differ by more from the other platforms' are of another unit."""
 FRACTIONS = 0.5
+NEARLY_ALL = 0.95
 RUNNING, RISING = 20, 0.8
 """So many steps without a fall, and this share of them a rise, are no days of their own."""
 
@@ -51,12 +45,11 @@ def check(
     frame["day"] = pd.to_datetime(frame["date"], format="%Y-%m-%d", errors="coerce")
     frame = frame[frame["day"].notna() & frame["platform"].map(str.strip).ne("").astype(bool)]
     notes: list[str] = []
-    total = _total(frame) if len(frame) else None
-    if total is not None and is_total(total) and "total" not in accept:
-        notes.append(f"The platform {total!r} is the sum of the others, day by day; its rows are left out.")
-        kept = [name != total for name in columns["platform"]]
+    while "total" not in accept and (total := totals.found(frame) if len(frame) else None) and total.labelled:
+        notes.append(total.left_out())
+        kept = (~total.rows(columns)).tolist()
         columns = {name: [v for v, keep in zip(values, kept, strict=True) if keep] for name, values in columns.items()}
-        frame = frame[frame["platform"] != total]
+        frame = frame[~total.rows(frame)]
     unpaid = _unpaid(frame, columns)
     if unpaid:
         sums = frame[frame["platform"].isin(unpaid)][["conversions", "revenue"]].sum()
@@ -91,53 +84,9 @@ def _by_day(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame.pivot_table(index="day", columns="platform", values=name, aggfunc="sum", fill_value=0.0)
 
 
-def _total(frame: pd.DataFrame) -> str | None:
-    """A platform whose spend and impressions are the sum of the others' on nearly every day."""
-    spend, shown = _by_day(frame, "spend"), _by_day(frame, "impressions")
-    if len(spend.columns) < 3 and not any(is_total(str(name)) for name in spend.columns):
-        return None
-    equal: dict[str, float] = {}
-    for name in spend.columns:
-        same = np.ones(len(spend), bool)
-        for table in (spend, shown):
-            if name not in table or not table.to_numpy().any():
-                continue
-            rest = table.drop(columns=name).sum(axis=1)
-            same &= np.isclose(table[name], rest, rtol=SUM_TOLERANCE, atol=0.011)
-        busy = spend[name] > 0
-        equal[name] = float(same[busy].mean()) if busy.sum() > len(spend) / 2 else 0.0
-    best = max(equal, key=lambda name: (equal[name], is_total(name), spend[name].sum()))
-    return str(best) if equal[best] >= NEARLY_ALL else None
-
-
 def _is_total(frame: pd.DataFrame) -> str | None:
-    name = _total(frame)
-    if name is None:
-        return None
-    others = sorted(set(frame["platform"]) - {name})
-    return (
-        f"platform: {name!r} spends day by day what the others ({', '.join(others)}) spend together; its money would "
-        "count twice: leave its rows out"
-    )
-
-
-def _periods(frame: pd.DataFrame) -> str | None:
-    """Some platforms by day and others by week."""
-    steps = {}
-    for name, days in frame.groupby("platform")["day"]:
-        known = sorted(set(days.dt.date))
-        gaps = [(later - earlier).days for earlier, later in pairwise(known)]
-        if len(gaps) >= 4:
-            whole = sum(gap % 7 == 0 for gap in gaps) / len(gaps)
-            steps[str(name)] = 7 if whole > 0.9 else 1 if sorted(gaps)[len(gaps) // 2] == 1 else 0
-    weekly = sorted(name for name, step in steps.items() if step == 7)
-    daily = sorted(name for name, step in steps.items() if step == 1)
-    if not (weekly and daily):
-        return None
-    return (
-        f"date: {', '.join(weekly)} has a row a week and {', '.join(daily)} a row a day; a day's row and a week's "
-        "cannot be compared: export all of them by day (or add the daily ones up to weeks)"
-    )
+    total = totals.found(frame)
+    return total.sentence() if total else None
 
 
 def _cumulative(frame: pd.DataFrame) -> str | None:
@@ -155,52 +104,6 @@ def _cumulative(frame: pd.DataFrame) -> str | None:
                 "the next; these may be totals up to each day: export what each day had by itself"
             )
     return None
-
-
-def _weekdays(frame: pd.DataFrame) -> str | None:
-    """Weeks of platforms or campaigns that begin on different weekdays."""
-    keys = [name for name in ("platform", "campaign") if name in frame]
-    starts: dict[int, str] = {}
-    for key, days in frame.groupby(keys)["day"]:
-        known = sorted(set(days.dt.date))
-        gaps = [(later - earlier).days for earlier, later in pairwise(known)]
-        if len(gaps) < 4 or sum(gap % 7 == 0 for gap in gaps) / len(gaps) <= 0.9:
-            return None
-        usual = Counter(day.weekday() for day in known).most_common(1)[0][0]
-        starts.setdefault(usual, " ".join(key) if isinstance(key, tuple) else str(key))
-    if len(starts) < 2:
-        return None
-    (one, first), (two, second) = list(starts.items())[:2]
-    return (
-        f"date: the weeks of {first!r} begin on {_WEEKDAYS[one]} and those of {second!r} on {_WEEKDAYS[two]}; export "
-        "all by day, or by weeks that begin on the same day"
-    )
-
-
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-def _weekends(frame: pd.DataFrame) -> str | None:
-    """A daily history in which no Saturday or Sunday has a row."""
-    known = sorted(set(frame["day"].dt.date))
-    absent = missing_days(known)
-    present = Counter(day.weekday() for day in known)
-    weekend = [day for day in absent if day.weekday() >= 5]
-    if len(weekend) < 4 or present[5] + present[6] or len(present) < 4:
-        return None
-    return (
-        f"date: no Saturday and no Sunday has a row ({len(weekend)} of them from {known[0]} to {known[-1]}); if "
-        "nothing was spent on them, say --idle-days (data.idle_days=true) or add rows of 0; else export all days"
-    )
-
-
-def missing_days(known: Sequence[date]) -> list[date]:
-    """Days between the first and the last that are not there."""
-    if not known:
-        return []
-    have = set(known)
-    span = (known[-1] - known[0]).days
-    return [day for at in range(span) if (day := known[0] + timedelta(days=at)) not in have]
 
 
 def _price(frame: pd.DataFrame) -> str | None:
@@ -237,6 +140,8 @@ def _revenue(frame: pd.DataFrame) -> str | None:
     """All revenue booked on one platform, though others spend and convert."""
     sums = frame.groupby("platform")[["spend", "conversions", "revenue"]].sum()
     whole = sums["revenue"].sum()
+    if same := _the_same(frame):
+        return same
     earning = sums.index[sums["revenue"] > 0]
     if whole <= 0 or len(earning) != 1:
         return None
@@ -250,11 +155,28 @@ def _revenue(frame: pd.DataFrame) -> str | None:
     )
 
 
+def _the_same(frame: pd.DataFrame) -> str | None:
+    """Days on which every platform has the same revenue: the total of all, once for each."""
+    paid = frame[frame["spend"] > 0]
+    days = paid.groupby("day")["revenue"].agg(["min", "max", "size"])
+    days = days[(days["size"] > 1) & (days["max"] > 0)]
+    if len(days) < RUNNING or (days["min"] == days["max"]).mean() < NEARLY_ALL or days["max"].nunique() < len(days) / 2:
+        return None
+    return (
+        f"revenue: all rows of a day have the same ({days['max'].iloc[0]:,.2f} on {days.index[0].date()}), "
+        f"on {(days['min'] == days['max']).mean():.0%} of {len(days)} days; it may be all platforms' total, once for "
+        "each: book each platform's own revenue, or "
+        "give a value per conversion for all (data.value_per_conversion, without the column of revenue)"
+    )
+
+
 def _conversions(frame: pd.DataFrame) -> str | None:
     """More conversions than clicks in most rows of a platform."""
     for name, rows in frame.groupby("platform"):
         busy = rows[(rows["clicks"] > 0) | (rows["conversions"] > 0)]
         more = busy["conversions"] > busy["clicks"]
+        if not (rows["clicks"] > 0).any():
+            continue  # it tells no clicks, and is held
         if len(busy) >= 10 and more.mean() > 0.5:
             row = busy[more].iloc[0]
             return (
@@ -283,10 +205,10 @@ def _fractions(frame: pd.DataFrame) -> str | None:
 KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     {
         "total": _is_total,
-        "periods": _periods,
-        "weekdays": _weekdays,
+        "periods": rhythm.periods,
+        "weekdays": rhythm.weekdays,
         "cumulative": _cumulative,
-        "weekends": _weekends,
+        "weekends": rhythm.weekends,
         "fractions": _fractions,
         "price": _price,
         "revenue": _revenue,

@@ -16,6 +16,7 @@ from itertools import pairwise
 import pandas as pd
 
 from crossmix.schema import DataError
+from crossmix.sources.history import dates
 from crossmix.sources.history.columns import NUMBERS, PLANNED, plain
 
 KEY = ("date", "platform", "campaign")
@@ -25,8 +26,10 @@ SAME = math.log(1.1)
 MOST_BLOCKS = 12
 """So many exports may be stacked in one file."""
 _STAMP = re.compile(
-    r"\b(updated|extracted|synced|exported|loaded|emitted|modified|downloaded|snapshot|ingested|fetched)\b"
+    r"\b(updated|extracted|synced|exported|loaded|emitted|modified|downloaded|snapshot|ingested|fetched|exportiert|"
+    r"aktualisiert)\b"
 )
+_CLOCK = re.compile(r"[T ,](\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?:([AaPp])\.?[Mm])?")
 _ID = re.compile(r"\b(id|ids|number|nr)$")
 _NUMBER = re.compile(r"[-+()$€£¥%\s\d.,']*")
 
@@ -94,10 +97,44 @@ def _telling(whole: pd.DataFrame, key: list[str]) -> tuple[list[str], list[str]]
 def _newest_stamp(whole: pd.DataFrame, key: list[str], stamps: list[str], notes: list[str]) -> pd.DataFrame:
     if not stamps or not whole.duplicated(key).any():
         return whole
-    newest = whole.sort_values([*stamps, "place"]).drop_duplicates(key, keep="last").sort_values("place")
+    times = {name: whole[name].map(_moments(whole[name], str(name).removeprefix("other "))) for name in stamps}
+    newest = whole.assign(**times).sort_values([*stamps, "place"]).index
+    newest = whole.loc[newest].drop_duplicates(key, keep="last").sort_values("place")
     name = str(stamps[0]).removeprefix("other ")
     notes.append(f"{len(whole) - len(newest):,} row(s) are older states of others by {name!r}: the newest counts.")
     return newest
+
+
+def _moments(texts: pd.Series, name: str) -> dict[str, tuple[str, float]]:
+    """When each stamp was, as what can be compared: a number, or a day and the seconds since its midnight.
+
+    Raises:
+        DataError: a stamp is none, or its day and month cannot be told apart.
+    """
+    unique = [str(text) for text in texts.unique()]
+    filled = [text for text in unique if text.strip()]
+    if all(re.fullmatch(r"\d+(\.\d+)?", text.strip()) for text in filled):
+        return {text: ("", float(text or 0)) for text in unique}
+    try:
+        days = dict(zip(unique, dates.convert(unique, None)[0], strict=True))
+    except DataError as error:
+        raise DataError(f"{name}: {str(error).removeprefix('date: ')} (it says which of two rows is newer)") from None
+    odd = next((text for text in filled if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", days[text])), None)
+    if odd is not None:
+        raise DataError(
+            f"{name}: {odd!r} is no date, and it is to say which of two rows is newer; write it as YYYY-MM-DD "
+            "HH:MM:SS, or leave the column out"
+        )
+    return {text: (days[text] if text.strip() else "", _seconds(text)) for text in unique}
+
+
+def _seconds(stamp: str) -> float:
+    """Since midnight; 0 where a stamp is a day."""
+    found = _CLOCK.search(stamp)
+    if found is None:
+        return 0.0
+    hour = int(found[1]) % 12 + 12 * (found[4].lower() == "p") if found[4] else int(found[1])
+    return 3600.0 * hour + 60.0 * int(found[2]) + float(found[3] or 0)
 
 
 def _restated(
@@ -124,13 +161,32 @@ def _restated(
         )
     if rule == ADD or (rule is None and block is None):
         return whole
-    kept = whole.drop_duplicates(full, keep="last")
+    kept = _older_first(whole, full).drop_duplicates(full, keep="last").sort_values("place")
     span = kept.loc[kept.index.isin(whole[whole.duplicated(full, keep=False)].index), "date"]
     notes.append(
         f"{len(whole) - len(kept):,} row(s) from {span.min()} to {span.max()} are there again, restated: the later "
         "ones count."
     )
     return kept
+
+
+def _older_first(whole: pd.DataFrame, full: list[str]) -> pd.DataFrame:
+    """Rows of one sheet in which the newer export may stand above the older one: that of the earlier days first.
+
+    Exports are runs of days in one direction. Runs of which one lies within another's days stay as they stand.
+    """
+    if whole["sheet"].nunique() > 1:
+        return whole
+    steps = whole["date"].rank(method="dense").diff().fillna(0)
+    ascends = (steps > 0).sum() >= (steps < 0).sum()
+    run = ((steps < 0) if ascends else (steps > 0)).cumsum()
+    days = whole.groupby(run)["date"].agg(["min", "max"])
+    if not 1 < len(days) <= MOST_BLOCKS or whole.assign(run=run).duplicated([*full, "run"]).any():
+        return whole
+    order = days.sort_values(["max", "min"], kind="stable")
+    if not (order["min"].is_monotonic_increasing and days["max"].is_unique and days["min"].is_unique):
+        return whole
+    return whole.assign(run=run.map({at: rank for rank, at in enumerate(order.index)})).sort_values(["run", "place"])
 
 
 def _blocks(whole: pd.DataFrame, full: list[str]) -> int | None:

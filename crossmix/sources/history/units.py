@@ -39,12 +39,17 @@ CONSTANT = 0.95
 FAR_FROM_ONE = 5.0
 """A value per conversion of 1 is none where the other platforms' is so much more."""
 LEAST_CONVERSIONS = 30
+APART, TOGETHER = 15.0, 1_000.0
+"""A platform in another unit is off in two ways at once, each by so much, and by so much together: what it costs (or
+what a conversion is worth), and what a unit of its money earns. Dear platforms earn less, but not that much less."""
+LOST = 1e-3
+"""Where all platforms earn less than so much of what they cost, spend or revenue is in another unit."""
 
 Array = npt.NDArray[np.float64]
 
 
 def lasting(frame: pd.DataFrame) -> str | None:
-    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more."""
+    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more; else whole platforms."""
     keys = _keys(frame)
     rows = frame.sort_values([*keys, "day"], kind="stable")
     spend, shown, clicked = (rows[name] for name in ("spend", "impressions", "clicks"))
@@ -80,7 +85,7 @@ def lasting(frame: pd.DataFrame) -> str | None:
             f"{size:,.0f} times {more} {'as' if more == 'as much' else 'than'} on other days, in {len(part)} rows; "
             f"{remedy}"
         )
-    return None
+    return whole_platforms(frame)
 
 
 def few_rows(frame: pd.DataFrame) -> str | None:
@@ -140,8 +145,67 @@ def _tail(above: pd.Series) -> float:
     return edge + float(excess.mean()) * math.log(len(excess) / CHANCE)
 
 
+def whole_platforms(frame: pd.DataFrame) -> str | None:
+    """A platform whose spend, by prices and earnings, is in another unit than the others'; or all of them."""
+    sums = _earning(frame)
+    if 0 < sums["revenue"].sum() < LOST * sums["spend"].sum():
+        return (
+            f"spend: all platforms together earn {sums['revenue'].sum():,.6g} with {sums['spend'].sum():,.6g}, less "
+            "than a thousandth; spend may be in micros (divide by 1,000,000) or cents, or revenue in another unit: "
+            "bring both to one unit"
+        )
+    for name, cpm, rest, earns, others in _beside(sums, 1_000 * sums["spend"] / sums["impressions"]):
+        if _both_off(cpm / rest, others / earns):
+            more, than = ("as much", "as") if cpm > rest else ("less", "than")
+            return (
+                f"spend: {name} pays {cpm:,.4g} for a thousand impressions, and the others pay {rest:,.4g}, and a "
+                f"unit of its money earns {earns:,.3g} where theirs earns {others:,.3g}: it costs "
+                f"{max(cpm / rest, rest / cpm):,.0f} times {more} {than} they do; it may be in cents, thousands or "
+                "another currency: bring spend to one unit"
+            )
+    return None
+
+
+def _revenue_units(frame: pd.DataFrame) -> str | None:
+    """A platform whose revenue, by a conversion's value and by what its money earns, is in another unit."""
+    sums = _earning(frame)
+    for name, value, rest, earns, others in _beside(sums, sums["revenue"] / sums["conversions"]):
+        if _both_off(value / rest, earns / others):
+            return (
+                f"revenue: a conversion of {name!r} is worth {value:,.4g}, and the others' {rest:,.4g}, and a unit of "
+                f"its money earns {earns:,.3g} where theirs earns {others:,.3g}; it may be in another unit (cents, "
+                "micros), or have the revenue of other platforms too: bring revenue to one unit, and book each "
+                "platform's own"
+            )
+    return None
+
+
+def _earning(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sums by platform of those that tell a delivery, conversions and revenue."""
+    sums = frame.groupby("platform")[["spend", "impressions", "conversions", "revenue"]].sum()
+    told = (sums["conversions"] >= LEAST_CONVERSIONS) & (sums[["spend", "impressions", "revenue"]] > 0).all(axis=1)
+    return sums[told]
+
+
+def _beside(sums: pd.DataFrame, figure: pd.Series) -> list[tuple[str, float, float, float, float]]:
+    """Each platform's figure, the median of the others', and what a unit of its and of their money earns."""
+    earns = sums["revenue"] / sums["spend"]
+    return [
+        (str(name), figure[name], figure.drop(name).median(), earns[name], earns.drop(name).median())
+        for name in (sums.index if len(sums) > 1 else ())
+    ]
+
+
+def _both_off(one: float, other: float) -> bool:
+    """Whether two factors are far from 1, in one direction."""
+    logs = math.log(one), math.log(other)
+    far = min(map(abs, logs)) > math.log(APART)
+    return far and logs[0] * logs[1] > 0 and abs(sum(logs)) > math.log(TOGETHER)
+
+
 def set_values(frame: pd.DataFrame) -> str | None:
-    """A platform or campaign whose value per conversion is 1, or one constant far from what the others earn."""
+    """A platform or campaign whose value per conversion is 1, or one constant far from what the others earn; a
+    platform whose values are of another unit."""
     earned = frame[(frame["conversions"] > 0) & (frame["revenue"] > 0)]
     for keys in (["platform"], _keys(frame)):
         cell = _cells(earned, keys)
@@ -167,7 +231,7 @@ def set_values(frame: pd.DataFrame) -> str | None:
                 f"revenue: a conversion of {_named(rows, keys)} is worth {usual[at]:,.4g}, {same}, and the others' "
                 f"{others:,.4g} on average; it may be a value that was never set: export the conversions' own value"
             )
-    return None
+    return _revenue_units(frame)
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:

@@ -16,21 +16,37 @@ _SPLIT = re.compile(r"[\s_\-./|:()\[\]]+")
 
 def parted(name: str) -> tuple[str, str] | None:
     """Platform and history's column of a wide table's name; `None`: it is no such name."""
+    found = _partings(name)
+    return found[0] if found else None
+
+
+def _partings(name: str) -> list[tuple[str, str]]:
+    """All ways to part a name into platform and figure, long figures first: `Google Ads clicks` may be `Google`'s."""
     words = [word for word in _SPLIT.split(name.strip()) if word]
+    ways = []
     for size in range(min(3, len(words) - 1), 0, -1):  # `conv value` before `value`
         for figure, rest in ((words[-size:], words[:-size]), (words[:size], words[size:])):
             column = column_of(" ".join(figure))
             averaged = any(word.lower() in AVERAGES for word in rest)
             if column in (*NUMBERS, PLANNED) and column_of(" ".join(rest)) is None and not averaged:
-                return "_".join(rest), column
-    return None
+                ways.append(("_".join(rest), column))
+    return ways
+
+
+def _each(header: Sequence[str]) -> list[tuple[str, str] | None]:
+    """Each name's platform and figure; of several ways the one whose platform has most figures in all."""
+    ways = [_partings(name) if column_of(name) is None else [] for name in header]
+    figures: dict[str, set[str]] = {}
+    for platform, column in (way for one in ways for way in one):
+        figures.setdefault(platform.lower(), set()).add(column)
+    return [max(one, key=lambda way: len(figures[way[0].lower()]), default=None) for one in ways]
 
 
 def is_wide(header: Sequence[str]) -> bool:
     """Whether two platforms have a column of spend each, and none tells the platform of a row."""
     if any(column_of(name) == "platform" for name in header):
         return False
-    found = [parts for name in header if column_of(name) is None and (parts := parted(name))]
+    found = [parts for parts in _each(header) if parts]
     return len({platform.lower() for platform, column in found if column == "spend"}) >= 2
 
 
@@ -42,8 +58,7 @@ def rows(sheet: Sheet) -> Sheet:
     """
     at: dict[str, dict[str, int]] = {}
     spelt: dict[str, str] = {}
-    for index, name in enumerate(sheet.header):
-        parts = parted(name) if column_of(name) is None else None
+    for index, parts in enumerate(_each(sheet.header)):
         if parts:
             platform = spelt.setdefault(parts[0].lower(), parts[0])
             at.setdefault(platform, {}).setdefault(parts[1], index)

@@ -1,0 +1,141 @@
+"""The rhythm of a history's rows: days, weeks and months that do not go together, weekdays that never have a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+DAY, WEEK, MONTH = 1, 7, 30
+PERIOD = {WEEK: "week", MONTH: "month"}
+LEAST_GAPS = 4
+"""So many gaps tell a rhythm."""
+REGULAR = 0.9
+"""Share of the gaps that are of one kind."""
+WEEKS, DAYS = 4, 10
+"""So many weeks in sequence, beside so many days, that are rows of one campaign."""
+LIKE_WEEKS = (3.5, 14.0)
+"""A week's row spends so many times as much as a day's."""
+MATTERS = 0.02
+"""Part of all money that a doubt must be about."""
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def periods(frame: pd.DataFrame) -> str | None:
+    """Some platforms, campaigns or times by day and others by week or month."""
+    steps = {str(name): _step(rows) for name, rows in frame.groupby("platform")}
+    delivered = frame[frame["impressions"] > 0].groupby("platform").size()
+    # A monthly bill of what tells no delivery is held at its plan, whenever it is paid.
+    longer = {name: step for name, step in steps.items() if step == WEEK or (step == MONTH and name in delivered.index)}
+    daily = sorted(name for name, step in steps.items() if step == DAY)
+    if longer and daily:
+        period = PERIOD[min(longer.values())]
+        names = sorted(name for name, step in longer.items() if PERIOD[step] == period)
+        return _mixed(", ".join(names), ", ".join(daily), period)
+    if "campaign" in frame and daily:
+        whole = frame["spend"].sum()
+        for platform, own in frame[frame["platform"].isin(daily)].groupby("platform"):
+            found = {str(name): _step(rows) for name, rows in own.groupby("campaign") if len(rows) > LEAST_GAPS + 2}
+            weekly = sorted(name for name, step in found.items() if step == WEEK)
+            others = sorted(name for name, step in found.items() if step == DAY)
+            if weekly and others and own.loc[own["campaign"].isin(weekly), "spend"].sum() > MATTERS * whole:
+                return _mixed(f"{platform} / {', '.join(weekly[:8])}", f"{platform} / {', '.join(others[:8])}", "week")
+    return _changed(frame)
+
+
+def _mixed(longer: str, daily: str, period: str) -> str:
+    other = " (or add the daily ones up to weeks)" if period == PERIOD[WEEK] else ""
+    return (
+        f"date: {longer} has a row a {period} and {daily} a row a day; a day's row and a {period}'s cannot be "
+        f"compared: export all of them by day{other}"
+    )
+
+
+def _gaps(rows: pd.DataFrame) -> list[int]:
+    known = sorted(set(rows["day"].dt.date))
+    return [(later - earlier).days for earlier, later in pairwise(known)]
+
+
+def _step(rows: pd.DataFrame) -> int:
+    """Days from row to row: DAY, WEEK (or some), MONTH; 0: something else, or too few to tell."""
+    gaps = _gaps(rows)
+    if len(gaps) < LEAST_GAPS:
+        return 0
+    if sum(gap % WEEK == 0 for gap in gaps) > REGULAR * len(gaps):
+        return WEEK
+    if sum(28 <= gap <= 31 for gap in gaps) > REGULAR * len(gaps):
+        return MONTH
+    return DAY if sorted(gaps)[len(gaps) // 2] == DAY else 0
+
+
+def _changed(frame: pd.DataFrame) -> str | None:
+    """A platform's or campaign's rows that are days for a time and weeks for another."""
+    keys = [name for name in ("platform", "campaign") if name in frame]
+    sums = frame.groupby([*keys, "day"], sort=True)["spend"].sum().reset_index()
+    for key, rows in sums.groupby(keys):
+        gaps = rows["day"].diff(-1).dt.days.abs().to_numpy()[:-1]
+        if (gaps == WEEK).sum() < WEEKS or (gaps == DAY).sum() < DAYS:
+            continue
+        edges = np.flatnonzero(np.diff(gaps)) + 1
+        runs = [run for run in np.split(np.arange(len(gaps)), edges) if gaps[run[0]] == WEEK]
+        weeks = np.concatenate([run for run in runs if len(run) >= WEEKS] or [np.array([], int)])
+        spend = rows["spend"].to_numpy()
+        usual = np.median(spend[:-1][gaps == DAY])
+        if len(weeks) and usual > 0 and LIKE_WEEKS[0] <= np.median(spend[weeks]) / usual <= LIKE_WEEKS[1]:
+            name = " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+            first, last = (rows["day"].iloc[at].date() for at in (weeks[0], weeks[-1]))
+            return (
+                f"date: {name} has a row a week from {first} to {last}, which spends "
+                f"{np.median(spend[weeks]) / usual:.1f} times as much as a row does on its other days; a day's row and "
+                "a week's cannot be compared: export all of it by day"
+            )
+    return None
+
+
+def weekdays(frame: pd.DataFrame) -> str | None:
+    """Weeks of platforms or campaigns that begin on different weekdays."""
+    keys = [name for name in ("platform", "campaign") if name in frame]
+    starts: dict[int, str] = {}
+    for key, days in frame.groupby(keys)["day"]:
+        known = sorted(set(days.dt.date))
+        gaps = [(later - earlier).days for earlier, later in pairwise(known)]
+        if len(gaps) < 4 or sum(gap % 7 == 0 for gap in gaps) / len(gaps) <= 0.9:
+            return None
+        usual = Counter(day.weekday() for day in known).most_common(1)[0][0]
+        starts.setdefault(usual, " ".join(key) if isinstance(key, tuple) else str(key))
+    if len(starts) < 2:
+        return None
+    (one, first), (two, second) = list(starts.items())[:2]
+    return (
+        f"date: the weeks of {first!r} begin on {WEEKDAYS[one]} and those of {second!r} on {WEEKDAYS[two]}; export "
+        "all by day, or by weeks that begin on the same day"
+    )
+
+
+def weekends(frame: pd.DataFrame) -> str | None:
+    """A daily history in which a weekday never has a row, as Saturday and Sunday."""
+    known = sorted(set(frame["day"].dt.date))
+    missed = Counter(day.weekday() for day in missing_days(known))
+    present = Counter(day.weekday() for day in known)
+    never = [day for day in range(7) if not present[day] and missed[day] >= 2]
+    count = sum(missed[day] for day in never)
+    if not never or count < 4 or len(present) < 4:
+        return None
+    return (
+        f"date: {' and '.join(f'no {WEEKDAYS[day]}' for day in never)} has a row ({count} of them from {known[0]} to "
+        f"{known[-1]}); if nothing was spent on them, say --idle-days (data.idle_days=true) or add rows of 0; else "
+        "export all days"
+    )
+
+
+def missing_days(known: Sequence[date]) -> list[date]:
+    """Days between the first and the last that are not there."""
+    if not known:
+        return []
+    have = set(known)
+    span = (known[-1] - known[0]).days
+    return [day for at in range(span) if (day := known[0] + timedelta(days=at)) not in have]

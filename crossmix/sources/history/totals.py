@@ -1,0 +1,184 @@
+"""Platforms and campaigns that spend, day by day, what others spend together: totals that would count money twice.
+
+A total need not be of all: `Paid social` may stand beside the platforms that it adds up. Nor need it have every figure:
+some leave out impressions, or count people once. It is proved by its impressions or clicks, or by amounts that are
+equal to the cent on days that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crossmix.sources.history.sheet import is_total
+
+SUM_TOLERANCE = 0.005
+"""Sums that are equal to so much, on nearly every day, are the same."""
+NEARLY_ALL = 0.95
+LEAST_DAYS = 14
+"""Days with spend that tell it."""
+MOST_PARTS = 10
+"""Of so many others every choice is added up; of more, those that spend most."""
+CENT = 0.006
+"""Amounts are rounded one by one."""
+WITH_FEES = 1.5
+"""A total whose impressions and clicks are the others' sum may spend so much more: fees and taxes."""
+FIGURES = ("spend", "impressions", "clicks")
+
+Array = npt.NDArray[np.float64]
+Choices = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A name that has what others have together."""
+
+    name: str
+    others: tuple[str, ...]
+    whole: bool
+    """They are all others."""
+    platform: str | None = None
+    """Of a campaign: on which platform."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is called a total, or nothing."""
+        return is_total(self.name) or not self.name.strip()
+
+    def rows(self, names: Mapping[str, Sequence[str]]) -> npt.NDArray[np.bool_]:
+        """Which rows are its own; `names`: `platform` and, of a campaign, `campaign`."""
+        if self.platform is None:
+            return np.array([name == self.name for name in names["platform"]], bool)
+        pairs = zip(names["platform"], names["campaign"], strict=True)
+        return np.array([pair == (self.platform, self.name) for pair in pairs], bool)
+
+    def left_out(self) -> str:
+        """That its rows are left out."""
+        if self.platform is None:
+            return f"The platform {self.name!r} is the sum of {self._parts()}, day by day; its rows are left out."
+        called = f"The campaign {self.name!r}" if self.name.strip() else "What has no campaign"
+        return f"{called} of {self.platform!r} is the sum of the others, day by day; its rows are left out."
+
+    def _parts(self) -> str:
+        return "the others" if self.whole else ", ".join(self.others[:12])
+
+    def sentence(self) -> str:
+        """Why it is refused."""
+        field = "platform" if self.platform is None else "campaign"
+        where = "" if self.platform is None else f" of {self.platform!r}"
+        if len(self.others) == 1:
+            return (
+                f"{field}: {self.name!r}{where} has day by day the spend, impressions and clicks of "
+                f"{self.others[0]!r}; the same money would count twice: leave one of them out"
+            )
+        shown = ", ".join(self.others[:12])
+        others = f"the others ({shown})" if self.whole else shown
+        return (
+            f"{field}: {self.name!r}{where} spends day by day what {others} spend together; its money would "
+            "count twice: leave its rows out"
+        )
+
+
+def found(frame: pd.DataFrame) -> Sum | None:
+    """The first name that is others' sum: one that is called a total before others, else the largest.
+
+    Args:
+        frame: `platform`, `day`, FIGURES and, where there are any, `campaign`.
+    """
+    sums = _among(_tables(frame, "platform"), parts=True)
+    if not sums and "campaign" in frame:
+        for platform, rows in frame.groupby("platform"):
+            if rows["campaign"].nunique() > 1:
+                own = _among(_tables(rows, "campaign"), parts=False)
+                sums += [Sum(one.name, one.others, one.whole, str(platform)) for one in own]
+    return max(sums, key=lambda one: (one.labelled, len(one.others)), default=None)
+
+
+def _tables(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
+    """FIGURES by day and name; a name without any value of a figure has no column of it."""
+    told = [name for name in FIGURES if frame[name].notna().any()]
+    return {
+        name: frame.pivot_table(index="day", columns=by, values=name, aggfunc="sum", fill_value=0.0) for name in told
+    }
+
+
+def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
+    """Names that are others' sum.
+
+    Args:
+        parts: of some others too; else of all.
+    """
+    if "spend" not in tables:
+        return []
+    spend = tables["spend"]
+    names = [str(name) for name in spend.columns]
+    value = {name: table.reindex(index=spend.index, columns=names).to_numpy() for name, table in tables.items()}
+    sums = []
+    for at, name in enumerate(names):
+        busy = value["spend"][:, at] > 0
+        if len(names) < 2 or busy.sum() < LEAST_DAYS:
+            continue
+        own = {figure: amounts[busy, at] for figure, amounts in value.items()}
+        rest = {figure: np.nan_to_num(np.delete(amounts[busy], at, axis=1)) for figure, amounts in value.items()}
+        others = [other for other in names if other != name]
+        choice = _chosen(own, rest, parts=parts)
+        if choice is not None:
+            found = tuple(other for other, one in zip(others, choice, strict=True) if one)
+            paying = rest["spend"].any(axis=0)
+            sums.append((float(own["spend"].sum()), Sum(name, found, bool((choice | ~paying).all()))))
+    return [one for _, one in sorted(sums, key=lambda pair: -pair[0])]
+
+
+def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool) -> Choices | None:
+    """Which others a name is the sum of.
+
+    Args:
+        own: (D,) by figure; NaN where it has no such figure.
+        rest: (D, N) by figure.
+    """
+    choices = _choices(own["spend"], rest["spend"], parts=parts)
+    sums = {name: choices.astype(float) @ amounts.T for name, amounts in rest.items()}
+    spent = _share(sums["spend"], own["spend"], SUM_TOLERANCE) >= NEARLY_ALL
+    counts = [
+        (_share(sums[name], own[name], SUM_TOLERANCE) >= NEARLY_ALL, _share(sums[name], own[name], 0.0) >= NEARLY_ALL)
+        for name in FIGURES[1:]
+        if name in own and np.nan_to_num(own[name]).any()
+    ]
+    size = choices.sum(1)
+    cents = np.abs(sums["spend"] - own["spend"]) <= CENT * (size + 1)[:, None]
+    differ = len(np.unique(own["spend"].round(2))) > len(own["spend"]) / 2
+    exact = (cents.mean(1) >= NEARLY_ALL) & (size > 1) & differ
+    near = np.logical_or.reduce([one for one, _ in counts], axis=0, initial=False)
+    same = np.logical_and.reduce([one for _, one in counts], axis=0, initial=len(counts) > 1)
+    fees = sums["spend"].sum(1) >= own["spend"].sum() / WITH_FEES
+    fees &= sums["spend"].sum(1) <= own["spend"].sum() * WITH_FEES
+    alone = np.logical_and.reduce([one for one, _ in counts], axis=0, initial=len(counts) > 1)
+    proved = (spent & np.where(size > 1, near, alone)) | exact | (same & fees & (size > 1))
+    fits = np.flatnonzero(proved)
+    return choices[fits[size[fits].argmax()]] if len(fits) else None
+
+
+def _choices(own: Array, rest: Array, *, parts: bool) -> Choices:
+    """Rows of others that may add up to a name: all, and with `parts` every choice of those that never spend more."""
+    every = np.ones((1, rest.shape[1]), bool)
+    if not parts:
+        return every
+    paying = rest.sum(axis=0) > 0
+    within = paying & ((rest <= own[:, None] * WITH_FEES).mean(axis=0) >= NEARLY_ALL)
+    free = np.flatnonzero(within)
+    free = free[np.argsort(-rest[:, free].sum(axis=0), kind="stable")][:MOST_PARTS]
+    bits = (np.arange(1, 1 << len(free))[:, None] >> np.arange(len(free))) & 1
+    some = np.zeros((len(bits), rest.shape[1]), bool)
+    some[:, free] = bits == 1
+    return np.vstack([every, some])
+
+
+def _share(sums: Array, own: Array, tolerance: float) -> Array:
+    """Of each row of sums (S, D) the share of days on which it is a name's figure (D,)."""
+    slack = np.maximum(tolerance * np.abs(own), 0.5 if tolerance == 0 else 0.011)
+    result: Array = (np.abs(sums - own) <= slack).mean(axis=1)
+    return result
