@@ -66,12 +66,12 @@ def static(world: MarketEnvironment, _: Observation) -> Tensor:
 def arm_world(
     config: Config, market: Market, weight: float, *, runs: int, days: int, seed: int, arm: int
 ) -> MarketEnvironment:
-    """The markets in which one arm of `runs` experiments plays, a run's campaigns on end; arguments as `play_arm`'s."""
-    campaigns = len(market.campaigns)
+    """The markets in which one arm of `runs` experiments plays, a run's campaigns on end, without those that are over;
+    arguments as `play_arm`'s."""
     world = MarketEnvironment(
         replace(scaled_market(market, requests=weight), budget=market.budget * weight),
         config,
-        campaign_B=torch.arange(runs * campaigns) % campaigns,
+        campaign_B=torch.tensor(market.running).repeat(runs),
         cycles=days,
         mechanism=mechanism_of(market),
         seed=seed,
@@ -90,12 +90,12 @@ def play_arm(
         weight: its part of users and budget, in (0, 1].
         seed: of the market, the same for all arms; `arm`: which one, for its own luck.
     """
-    campaigns = len(market.campaigns)
+    campaigns = len(market.running)
     world = arm_world(config, market, weight, runs=runs, days=days, seed=seed, arm=arm)
     played = play(world, serve, days, label=f"arm {arm + 1}", unit="day")
     amount_QRT = played.amount_TBPQ.sum(2).reshape(days, runs, campaigns, -1).sum(2).transpose(2, 1, 0)
     reward_RT = played.dynamic_reward(config.reward).reshape(days, runs, campaigns).mean(2).T
-    plan_RT = np.full((runs, days), float(world.market.budget.double().sum()))
+    plan_RT = np.full((runs, days), float(world.market.budget[market.running].double().sum()))
     return Days(dict(zip(PLAYED, amount_QRT, strict=True)) | {"planned": plan_RT}, reward_RT)
 
 

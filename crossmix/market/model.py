@@ -185,6 +185,12 @@ class Market:
         """Whether it was fitted to totals, whose response to money is known as an elasticity; no auctions were seen."""
         return bool((self.value["elasticity"] > 0).any())
 
+    @property
+    def running(self) -> list[int]:
+        """Slots of the campaigns that spend today: those that are not over, or all where all are."""
+        slots = range(len(self.campaigns))
+        return [slot for slot in slots if not self.ended or self.ended[slot] is None] or list(slots)
+
     def prices(self, campaign_B: Tensor) -> Price:
         """Price model of a batch of campaigns, (B, P)."""
         table = self.price[campaign_B]

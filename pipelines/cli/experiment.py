@@ -33,7 +33,8 @@ def plan(out: Path, lift: float, power: float, level: float, weight: float) -> d
     config, market = _of_run(out)
     noise, period = deviation(config, market, (weight, 1 - weight))
     days = days_needed(lift, noise, power, level) * period
-    daily = float(market.budget.sum()) * 24 / market.cycle_hours
+    # What is over spends nothing today, whatever it spent then.
+    budget = float(market.budget[market.running].sum())
     return {
         "lift": lift,
         "power": power,
@@ -43,8 +44,8 @@ def plan(out: Path, lift: float, power: float, level: float, weight: float) -> d
         "cycles_per_figure": period,
         "cycles": days,
         "cycle_hours": market.cycle_hours,
-        "budget": days * float(market.budget.sum()),
-        "daily_budget": daily,
+        "budget": days * budget,
+        "daily_budget": budget * 24 / market.cycle_hours,
         "currency": market.currency,
         "power_after_7_14_28_cycles": [
             power_of(lift, noise, n // period, level) if n >= 2 * period else 0.0 for n in (7, 14, 28)

@@ -78,9 +78,7 @@ def test_a_plan_that_nothing_tells_of_is_split_and_earns_nobody_knows_what(told:
 def test_a_campaign_that_is_over_says_so(told: Live) -> None:
     answer = ask(told, campaign=OTHER)
     (note,) = (note for note in answer["notes"] if "ended on" in note)
-    assert note.startswith(
-        f"{OTHER} ended on 2025-08-09 in the history that the policy was made of, and nothing is prov"
-    )
+    assert note.startswith(f"campaign {OTHER} ended on 2025-08-09 in the history that the policy was made of, and no")
     assert f"{answer['budget']:,.2f} EUR of this cycle are for the case that it came back" in note
     assert f"C{note[1:]}." in answer["reasons"]
     campaigns.pause(told.store, OTHER, "ann")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,22 @@ def test_arms_share_the_market_and_not_the_luck_nor_the_money(market: Market) ->
     assert np.corrcoef(np.log(one.total["impressions"]).ravel(), np.log(other.total["impressions"]).ravel())[0, 1] > 0.7
     part = trial.play_arm(config, market, trial.static, 0.3, arm=0, **given)
     assert part.total["planned"].sum() == pytest.approx(0.6 * one.total["planned"].sum(), rel=0.05)
+
+
+def test_a_campaign_that_is_over_plays_no_part(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, over = load("laptop"), replace(market, ended=(None, "2025-08-09"))
+    assert (market.running, over.running, replace(market, ended=("2025-01-01",) * 2).running) == ([0, 1], [0], [0, 1])
+    given = {"runs": 3, "days": 4, "seed": 5, "arm": 0}
+    whole, left = (trial.play_arm(config, one, trial.static, 0.5, **given) for one in (market, over))
+    assert whole.total["planned"][0, 0] == pytest.approx(0.5 * float(market.budget.sum()))
+    assert left.total["planned"][0, 0] == pytest.approx(0.5 * float(market.budget[0]))
+    spend, plan = (left.total[name].sum(1) for name in ("spend", "planned"))
+    assert (spend <= 1.02 * plan).all()
+    monkeypatch.setattr(experiment_command, "_of_run", lambda out: (config, over))
+    monkeypatch.setattr("pipelines.cli.standing.first_tests", lambda out: {})
+    planned = experiment_command.plan(Path("none"), 0.1, 0.8, 0.05, 0.7)
+    assert planned["daily_budget"] == pytest.approx(float(market.budget[0]) * 24 / market.cycle_hours)
+    assert planned["budget"] == pytest.approx(planned["cycles"] * float(market.budget[0]))
 
 
 @pytest.mark.slow
