@@ -65,7 +65,7 @@ def told(frame: pd.DataFrame) -> list[str]:
     last = max(frame["date"])
     money = frame.groupby("platform")["spend"].sum()
     series = {str(name): _series(frame[frame["platform"] == name], frame) for name in money.index}
-    large = [str(name) for name in money.index[money > LARGE * money.sum()]]
+    large = [str(name) for name in money.index[money >= min(LARGE * money.sum(), money.max())]]
     each = {name: lacking(*series[name]) for name in large}
     found = {name: one for name, one in each.items() if one.sure}
     if len(series) > 1:

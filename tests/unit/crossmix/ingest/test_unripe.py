@@ -86,6 +86,14 @@ def test_a_fall_as_there_were_before_is_none(seed: int) -> None:
     assert told(history(seed, part_PT)) == []
 
 
+def test_of_many_small_platforms_all_are_told_together() -> None:
+    parted = [
+        history(40_150 + n, parts(0, 1, 2)).assign(platform=lambda t, n=n: t["platform"] + str(n)) for n in range(4)
+    ]
+    (line,) = told(pd.concat(parted, ignore_index=True))
+    assert "(all platforms together by " in line
+
+
 def test_a_run_tells_it_of_days_and_never_of_weeks(tmp_path: Path) -> None:
     daily = history(40_140, parts(0, 1, 2))
     assert any("have fewer conversions per click" in one for one in ingested(tmp_path / "days", daily).meta.notes)

@@ -101,12 +101,11 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     assert found.word == "not enough"
     assert found.reason.startswith(
         "keep today's split of campaign x: by the fit alone, which tables tell, the best one earns +120.00, but with "
-        "what the data leave open it is likelier to lose than to gain (more with probability 0.34); gate "
-        "decision.gain, "
+        "what the data leave open it is likelier to lose than to gain (more with probability 0.34); gate decision.gain"
     )
     assert found.first_test is not None
     even = standing([LACKS], decision(replace(doubted, probability=0.5)), "x")
-    assert even.reason.startswith("gate decision.gain, ")
+    assert even.reason.startswith("gate decision.gain")
 
 
 def test_a_gate_that_failed_makes_an_answer_not_enough_whatever_else() -> None:
