@@ -91,7 +91,7 @@ def history(name: tuple[str, int], command: list[str] | None = None, longest: fl
                 "today told over today": answer.today / float(made.today_CP.sum()),
                 "intervals": {what: _held(found) for what, found in answer.intervals.items()},
                 "cpu s": answer.seconds,
-                "decision": _decision(made, answer, probe),
+                "decision": decision(made, answer, probe),
             }
         if command is not None:
             try:
@@ -109,7 +109,7 @@ def _regret(made: World, split_CP: Array, probe: float) -> float:
     return 1 - made.revenue(split_CP) / made.revenue(made.best(budget_C, probe))
 
 
-def _decision(made: World, answer: Answer, probe: float) -> dict[str, Any]:
+def decision(made: World, answer: Answer, probe: float) -> dict[str, Any]:
     """What the accepted changes and the best split earn in truth, over today's revenue, less 1."""
     today = made.revenue(made.today_CP)
     return {
