@@ -49,7 +49,7 @@ Array = npt.NDArray[np.float64]
 
 
 def lasting(frame: pd.DataFrame) -> str | None:
-    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more; else whole platforms."""
+    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more; or whole platforms."""
     keys = _keys(frame)
     rows = frame.sort_values([*keys, "day"], kind="stable")
     spend, shown, clicked = (rows[name] for name in ("spend", "impressions", "clicks"))

@@ -38,7 +38,7 @@ def of(table: dict[str, np.ndarray]) -> History:
 def told(table: dict[str, np.ndarray], demand: float) -> tuple[float, dict[str, float]]:
     """ln of clicks told at the end at the usual spend over the true, and what each level did slowly since the start."""
     history = of(table)
-    lines = history.lines(SLOPES)
+    lines, _ = history.lines(SLOPES)
     each = np.exp(history.usual_log_spend()[0]) / (200 * demand)
     clicks = lines["impressions"].beta_KR[:, 0] + lines["clicks"].beta_KR[:, 0]
     true = np.log(0.015 * 40_000 * demand) + 0.7 * np.log(each)
