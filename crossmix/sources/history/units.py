@@ -188,7 +188,7 @@ def _earning(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside(sums: pd.DataFrame, figure: pd.Series) -> list[tuple[str, float, float, float, float]]:
-    """Each platform's figure, the median of the others', and what a unit of its and their money earns; highest first."""
+    """Each platform's figure, the others' median, and what a unit of its and their money earns; highest first."""
     earns = sums["revenue"] / sums["spend"]
     return [
         (str(name), figure[name], figure.drop(name).median(), earns[name], earns.drop(name).median())
