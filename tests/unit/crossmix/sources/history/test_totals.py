@@ -51,10 +51,6 @@ REFUSED = {
         r"'Blended' spends day by day what the others \(",
     ),
     "for a time": (beside(summed("Blended")[lambda t: t["date"] > "2025-02-10"]), r"'Blended' spends day by day"),
-    "under two names": (
-        beside(FOUR[FOUR["platform"] == "social"].assign(platform="Facebook")),
-        "has day by day the spend, impressions and clicks of '(social|Facebook)'",
-    ),
     "of campaigns": (campaigns("everything").to_csv(index=False), r"campaign: 'everything' of 'display' spends"),
 }  # fmt: skip
 
@@ -93,3 +89,9 @@ def test_platforms_that_hold_each_other_up_are_no_total(tmp_path: Path) -> None:
     near = summed("network").assign(spend=lambda t: (t["spend"] * rng.normal(1, 0.05, len(t))).round(2))
     near = near.assign(**{name: (near[name] * rng.normal(1, 0.05, len(near))).round() for name in FIGURES[1:4]})
     taken(written(tmp_path, beside(near)))
+
+
+def test_a_total_of_one_campaign_is_left_out(tmp_path: Path) -> None:
+    one = FOUR.assign(campaign="brand")
+    table = pd.concat([one, FOUR.assign(campaign="Total")])
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), FOUR)
