@@ -123,7 +123,7 @@ def _price(frame: pd.DataFrame) -> str | None:
         row = sound.loc[odd.index[0]]
         where = f"{row['platform']} on {row['date']}"
         return _far(where, cpm[odd.index[0]], f"it usually pays {usual[row['platform']]:,.2f}", float(odd.iloc[0]))
-    return None
+    return units.whole_platforms(frame) if units.lasting(frame) is None else None
 
 
 def _far(where: str, cpm: float, beside: str, factor: float) -> str:

@@ -70,11 +70,6 @@ class Sum:
         """Why it is refused."""
         field = "platform" if self.platform is None else "campaign"
         where = "" if self.platform is None else f" of {self.platform!r}"
-        if len(self.others) == 1:
-            return (
-                f"{field}: {self.name!r}{where} has day by day the spend, impressions and clicks of "
-                f"{self.others[0]!r}; the same money would count twice: leave one of them out"
-            )
         shown = ", ".join(self.others[:12])
         others = f"the others ({shown})" if self.whole else shown
         return (
@@ -125,7 +120,7 @@ def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
         own = {figure: amounts[busy, at] for figure, amounts in value.items()}
         rest = {figure: np.nan_to_num(np.delete(amounts[busy], at, axis=1)) for figure, amounts in value.items()}
         others = [other for other in names if other != name]
-        choice = _chosen(own, rest, parts=parts)
+        choice = _chosen(own, rest, parts=parts, least=1 if is_total(name) or not name.strip() else 2)
         if choice is not None:
             found = tuple(other for other, one in zip(others, choice, strict=True) if one)
             paying = rest["spend"].any(axis=0)
@@ -133,12 +128,13 @@ def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
     return [one for _, one in sorted(sums, key=lambda pair: -pair[0])]
 
 
-def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool) -> Choices | None:
+def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool, least: int) -> Choices | None:
     """Which others a name is the sum of.
 
     Args:
         own: (D,) by figure; NaN where it has no such figure.
         rest: (D, N) by figure.
+        least: so many others at least; of a name that says total, one.
     """
     choices = _choices(own["spend"], rest["spend"], parts=parts)
     sums = {name: choices.astype(float) @ amounts.T for name, amounts in rest.items()}
@@ -151,13 +147,13 @@ def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool)
     size = choices.sum(1)
     cents = np.abs(sums["spend"] - own["spend"]) <= CENT * (size + 1)[:, None]
     differ = len(np.unique(own["spend"].round(2))) > len(own["spend"]) / 2
-    exact = (cents.mean(1) >= NEARLY_ALL) & (size > 1) & differ
+    exact = (cents.mean(1) >= NEARLY_ALL) & differ
     near = np.logical_or.reduce([one for one, _ in counts], axis=0, initial=False)
     same = np.logical_and.reduce([one for _, one in counts], axis=0, initial=len(counts) > 1)
     fees = sums["spend"].sum(1) >= own["spend"].sum() / WITH_FEES
     fees &= sums["spend"].sum(1) <= own["spend"].sum() * WITH_FEES
-    alone = np.logical_and.reduce([one for one, _ in counts], axis=0, initial=len(counts) > 1)
-    proved = (spent & np.where(size > 1, near, alone)) | exact | (same & fees & (size > 1))
+    # Two that are equal may be one under two names, or shares of a plan; a total is of several.
+    proved = (size >= least) & ((spent & near) | exact | (same & fees))
     fits = np.flatnonzero(proved)
     return choices[fits[size[fits].argmax()]] if len(fits) else None
 

@@ -49,7 +49,7 @@ Array = npt.NDArray[np.float64]
 
 
 def lasting(frame: pd.DataFrame) -> str | None:
-    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more; or whole platforms."""
+    """A cell's prices, clicks or values that change by `JUMP` or more for `LASTS` rows or more."""
     keys = _keys(frame)
     rows = frame.sort_values([*keys, "day"], kind="stable")
     spend, shown, clicked = (rows[name] for name in ("spend", "impressions", "clicks"))
@@ -85,7 +85,7 @@ def lasting(frame: pd.DataFrame) -> str | None:
             f"{size:,.0f} times {more} {'as' if more == 'as much' else 'than'} on other days, in {len(part)} rows; "
             f"{remedy}"
         )
-    return whole_platforms(frame)
+    return None
 
 
 def few_rows(frame: pd.DataFrame) -> str | None:
@@ -188,11 +188,11 @@ def _earning(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside(sums: pd.DataFrame, figure: pd.Series) -> list[tuple[str, float, float, float, float]]:
-    """Each platform's figure, the median of the others', and what a unit of its and of their money earns."""
+    """Each platform's figure, the others' median, and what a unit of its and their money earns; highest first."""
     earns = sums["revenue"] / sums["spend"]
     return [
         (str(name), figure[name], figure.drop(name).median(), earns[name], earns.drop(name).median())
-        for name in (sums.index if len(sums) > 1 else ())
+        for name in (figure.sort_values(ascending=False).index if len(sums) > 1 else ())
     ]
 
 

@@ -43,10 +43,10 @@ def read(address: str) -> tuple[Sheet, str]:
         ) from error
     except Exception as error:  # every database has errors of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"data.path: {where} cannot be read ({reason}); check the address, the table or query, and that you may "
-            "read it"
-        ) from error
+        remedy = "check the address, the table or query, and that you may read it"
+        if "Decimal object expected" in reason:  # PostgreSQL's money arrives as text
+            remedy = "cast columns of type money in a query (?query=SELECT date, spend::numeric AS spend, …)"
+        raise DataError(f"data.path: {where} cannot be read ({reason}); {remedy}") from error
     header = [str(name) for name in result.column_names]
     columns = [[cell_text(value) for value in result.column(at).to_pylist()] for at in range(len(header))]
     rows = sorted(map(list, zip(*columns, strict=True))) if columns else []

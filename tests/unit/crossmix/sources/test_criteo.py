@@ -144,3 +144,23 @@ def test_a_scaled_value_of_many_digits_keeps_its_name(tmp_path: Path, channel: s
     frame = dataset.frame("impressions").set_index("impression_id")["platform"]
     assert [frame[f"row {8_000 * n}"] for n in range(5)] == ["c01", "c02", "c04", "c03", "c03"]
     assert len(frame) == 60
+
+
+def test_a_slice_that_was_saved_again_keeps_its_own_index(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        [
+            {"uid": n % 9, "campaign": (0.5, 0.25)[n % 2], "conversion": n == 8, "attribution": 0, "click": n == 8}
+            | {"click_nb": 4, "cost": 0.01, "cpo": 0.2}
+            for n in range(60)
+        ],
+        index=[8_000 * n for n in range(60)],
+    ).astype({"conversion": int, "click": int})
+    again = rows.reset_index(names="Unnamed: 0")
+    ids = []
+    for name, table in {"once": rows, "again": again}.items():
+        (tmp_path / name).mkdir()
+        table.to_csv(tmp_path / name / "slice.csv")
+        frame = _ingest(tmp_path / name, f"data.path={tmp_path / name / 'slice.csv'}").frame("impressions")
+        ids.append(frame["impression_id"].tolist())
+    assert ids[0] == ids[1]
+    assert ids[0][-1] == "row 472000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import ibis
@@ -10,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from crossmix.schema import DataError
 from crossmix.sources import tables
-from crossmix.sources.tables import rounded, write
+from crossmix.sources.tables import read_header, rounded, write
 
 SCHEMA = pa.schema([("number", pa.int16()), ("name", pa.string())])
 
@@ -54,3 +56,22 @@ def test_a_batch_that_does_not_fit_the_schema_fails_the_writing(tmp_path: Path) 
     table = ibis.duckdb.connect().create_table("log", _table(100_000))
     with pytest.raises(pa.ArrowInvalid, match="not in range"):
         write(table, SCHEMA, tmp_path / "table.parquet", ["number"])
+
+
+@pytest.mark.parametrize("separator", [";", "|"])
+def test_another_separator_is_named(separator: str, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(separator.join(("uid", "campaign", "click", "cost")) + "\n")
+    with pytest.raises(DataError, match=rf"data\.path: the columns of .* are separated by '\{separator}'"):
+        read_header(tmp_path / "log.csv")
+
+
+def test_a_log_without_a_header_is_named(tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_text("0\t23\tb7ea\t20130606000104008\t1\tnull\t216\t217\t300\t300\n")
+    with pytest.raises(DataError, match=r"data\.path: .* has no header: its first line is '0.*put a line with the col"):
+        read_header(tmp_path / "log.tsv")
+
+
+def test_a_packed_log_under_a_plain_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_bytes(gzip.compress(bytes(range(256)) * 40, mtime=0))
+    with pytest.raises(DataError, match=r"data\.path: .* is packed by gzip; let its name end in \.gz"):
+        read_header(tmp_path / "log.tsv")

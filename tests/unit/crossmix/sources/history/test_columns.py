@@ -110,3 +110,8 @@ def test_signs_of_two_currencies_in_the_header_are_refused() -> None:
     header = ["date", "Spend (€)", "Revenue ($)"]
     with pytest.raises(DataError, match=r"spend: 'a' has it in EUR and revenue in \$; convert one"):
         columns.find(header, {}, "a")
+
+
+def test_a_column_is_mapped_once() -> None:
+    with pytest.raises(DataError, match=r"data\.columns\.revenue: 'geld' of 'file' is spend already"):
+        columns.find(["day", "platform", "geld"], {"spend": "geld", "revenue": "geld"}, "file")

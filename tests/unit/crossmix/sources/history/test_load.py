@@ -13,6 +13,7 @@ from crossmix.config import load as config
 from crossmix.schema import DataError
 from crossmix.sources.history.load import History, load
 from tests.support.histories import sound
+from tests.support.raw_logs import public_row
 from tests.support.real_data import SHARED
 
 FIGURES = ["spend", "impressions", "clicks", "conversions", "revenue"]
@@ -297,6 +298,40 @@ FIELD = {
     "41-total-revenue-on-one-platform": "revenue: all of it .* is booked on 'google_search'",
 }
 """Spend of each file's planted history, or how its refusal begins."""
+
+
+def test_days_since_1970_are_named(tmp_path: Path) -> None:
+    days = (pd.to_datetime(PLAIN["date"]) - pd.Timestamp("1970-01-01")).dt.days
+    with pytest.raises(DataError, match=r"date: '20094' may be days since 1970; write dates as YYYY-MM-DD"):
+        taken(written(tmp_path, PLAIN.assign(date=days).to_csv(index=False)))
+
+
+def test_a_log_of_criteo_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.path: .* looks like Criteo's attribution log.*--source criteo"):
+        taken(written(tmp_path, pd.DataFrame([public_row(60)]).to_csv(index=False)))
+
+
+def test_a_decimal_comma_that_plain_numbers_contradict_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.decimal: comma, and spend has '[\d.]+'; drop the setting"):
+        taken(written(tmp_path, PLAIN.to_csv(index=False)), "data.decimal=comma")
+
+
+@pytest.mark.parametrize("word", ["NaN", "\\N", "k.A.", "nicht verfügbar", "N.A."])
+def test_a_word_for_no_value_is_none(word: str, tmp_path: Path) -> None:
+    none = PLAIN["conversions"] == PLAIN["conversions"].min()
+    blank = PLAIN[["conversions", "revenue"]].astype(object).where(~none, word)
+    history = taken(
+        written(tmp_path, PLAIN.assign(conversions=blank["conversions"], revenue=blank["revenue"]).to_csv(index=False))
+    )
+    assert history.days["conversions"].isna().sum() == history.days["revenue"].isna().sum() == none.sum() > 0
+    assert any(note.startswith(f"{word!r} is read as no value") for note in history.notes)
+
+
+def test_conversions_of_a_platform_that_tells_no_clicks_are_no_doubt(tmp_path: Path) -> None:
+    """Radio, whose customers were asked where they had heard of the shop."""
+    radio = PLAIN[PLAIN["platform"] == "search"].assign(platform="radio", impressions=0, clicks=0)
+    table = pd.concat([PLAIN, radio.assign(spend=lambda t: (t["spend"].astype(float) * 1.3).round(2))])
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
 
 
 @pytest.mark.skipif(not (SHARED / "field").is_dir(), reason=f"{SHARED / 'field'} is not there")

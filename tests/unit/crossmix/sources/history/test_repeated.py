@@ -106,3 +106,45 @@ def test_a_word_among_the_parts_leaves_them_for_the_quarantine(tmp_path: Path) -
     history = taken(written(tmp_path, both.to_csv(index=False)), 'data.accept=["fractions"]')
     assert "much" in history.columns["spend"]
     assert len(history.columns["spend"]) == 81
+
+
+OLD, NEW = PLAIN[PLAIN["date"] <= "2025-02-05"], PLAIN[PLAIN["date"] > "2025-01-25"]
+RESTATED = NEW.assign(conversions=NEW["conversions"] + 2, revenue=(NEW["revenue"].astype(float) * 1.06).round(2))
+WANTED = pd.concat([OLD[OLD["date"] <= "2025-01-25"], RESTATED])
+
+
+@pytest.mark.parametrize("ascends", [True, False])
+def test_the_newer_of_two_exports_counts_where_it_stands_above(ascends: bool, tmp_path: Path) -> None:
+    old, new = (part.sort_values("date", ascending=ascends, kind="stable") for part in (OLD, RESTATED))
+    history = taken(written(tmp_path, pd.concat([new, old]).to_csv(index=False)))
+    assert_same(history, WANTED)
+    assert any("there again, restated: the later ones count" in note for note in history.notes)
+
+
+def test_a_part_that_is_told_again_below_the_whole_counts(tmp_path: Path) -> None:
+    part = RESTATED[RESTATED["date"] <= "2025-02-05"]
+    wanted = pd.concat([PLAIN[~PLAIN["date"].isin(set(part["date"]))], part])
+    assert_same(taken(written(tmp_path, pd.concat([PLAIN, part]).to_csv(index=False))), wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "older", "newer"),
+    [
+        ("updated", "9/28/2025", "10/3/2025"),
+        ("Exportiert am", "28.02.2025", "03.03.2025"),
+        ("synced at", "2/28/2025 9:30 PM", "2/28/2025 10:05 PM"),
+        ("extracted", "987654321", "1234567890"),
+    ],
+)
+def test_stamps_are_compared_as_times(name: str, older: str, newer: str, tmp_path: Path) -> None:
+    both = pd.concat([RESTATED.assign(**{name: newer}), OLD.assign(**{name: older})]).sort_values(["date", "platform"])
+    assert_same(taken(written(tmp_path, both.to_csv(index=False))), WANTED)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "message"), [("5/3/2025", "may have the day or the month first"), ("soon", "no date")]
+)
+def test_a_stamp_that_tells_no_time_is_asked(stamp: str, message: str, tmp_path: Path) -> None:
+    both = pd.concat([RESTATED.assign(updated=stamp), OLD.assign(updated="4/3/2025" if stamp != "soon" else "now")])
+    with pytest.raises(DataError, match=f"updated: .*{message}"):
+        taken(written(tmp_path, both.to_csv(index=False)))

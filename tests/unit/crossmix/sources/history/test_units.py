@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from crossmix.schema import DataError
 from crossmix.sources.history import units
+from tests.support.bent_histories import WORLD as PLATFORMS
+from tests.support.bent_histories import planted
+from tests.unit.crossmix.sources.history.test_load import assert_same, taken, written
 
 
 def orders(seed: int, deviation: float, days: int = 180) -> pd.DataFrame:
@@ -55,3 +60,46 @@ def test_the_tail_of_a_normal_law_ends_at_six_deviations() -> None:
     rows = pd.Series(norm.ppf((np.arange(180) + 0.5) / 180))
     assert units._tail(rows) == pytest.approx(5.94, abs=0.15)
     assert units._tail(rows[:40]) == 0.0
+
+
+WORLD = planted(60, seed=40024)
+
+
+def bent(figure: str, factor: float, *platforms: str) -> pd.DataFrame:
+    """A figure of some platforms, or of all, in another unit."""
+    chosen = WORLD["platform"].isin(platforms) if platforms else WORLD["platform"].notna()
+    return WORLD.assign(**{figure: WORLD[figure].where(~chosen, WORLD[figure] * factor)})
+
+
+UNITS = {
+    **{f"cents of {name}": ("price", bent("spend", 100, name), f"spend: {name} pays ") for name in PLATFORMS},
+    "cents of one of two": (
+        "price",
+        bent("spend", 100, "social")[lambda t: t["platform"].isin(["search", "social"])],
+        "spend: social pays .* in cents",
+    ),
+    "micros of all": ("price", bent("spend", 1e6), "spend: all platforms together earn .* may be in micros"),
+    "revenue in cents": ("value", bent("revenue", 100, "social"), "revenue: a conversion of 'social' is worth 7,"),
+    "revenue in micros": ("value", bent("revenue", 1e6, "social"), "revenue: a conversion of 'social' is worth 7e"),
+    "revenue of all for each": (
+        "revenue",
+        WORLD.assign(revenue=WORLD.groupby("date")["revenue"].transform("sum").round(2)),
+        "revenue: all rows of a day have the same .*total, once for each",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNITS)
+def test_a_platform_in_another_unit_is_asked(case: str, tmp_path: Path) -> None:
+    kind, table, message = UNITS[case]
+    with pytest.raises(DataError, match=f"{message}.*say --accept {kind}"):
+        taken(written(tmp_path, table.to_csv(index=False)))
+
+
+@pytest.mark.parametrize(
+    ("figure", "factor", "platform"),
+    [("spend", 8, "search"), ("spend", 1 / 20, "display"), ("revenue", 12, "social"), ("revenue", 1 / 12, "video")],
+)
+def test_a_dear_or_a_poor_platform_is_none(figure: str, factor: float, platform: str, tmp_path: Path) -> None:
+    table = bent(figure, factor, platform).round(2)
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)

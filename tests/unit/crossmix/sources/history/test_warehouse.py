@@ -70,6 +70,11 @@ def test_a_table_of_postgres(postgres: Cluster) -> None:
     assert_same(taken(f"{address}?query={QUERY}"))
     with pytest.raises(DataError, match=r"data\.path: postgres://.* cannot be read \(.*\); check the address"):
         taken(f"{address}?table=marts.monthly")
+    cast = "spend::money as spend"
+    with pytest.raises(DataError, match=r"cannot be read \(.*\); cast columns of type money in a query"):
+        taken(
+            f"{address}?query=select date, platform, {cast}, impressions, clicks, conversions, revenue from marts.daily"
+        )
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,9 @@ def test_a_name_is_parted_into_platform_and_figure() -> None:
     assert parted("Conv. value (Meta)") == ("Meta", "revenue")
     for name in ("Ad group", "Avg. cost", "Cost per click", "Cost / conv."):
         assert parted(name) is None
+
+
+def test_a_platform_whose_name_ends_like_a_figure(tmp_path: Path) -> None:
+    """`Google Ads clicks` has `Ads clicks` of GA4 in it, `Google Ads spend` has not."""
+    history = taken(written(tmp_path, wide("{platform} Ads {figure}").to_csv(index=False)))
+    assert_same(history, PLAIN.assign(platform=PLAIN["platform"] + "_Ads"))

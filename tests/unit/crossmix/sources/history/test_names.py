@@ -1,0 +1,29 @@
+"""Spellings of a name that are one, and names that are two."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from crossmix.sources.history.names import settle
+
+ONE = {
+    "case": ["meta", "Meta", "META"],
+    "signs": ["google_search", "Google Search", "google-search"],
+    "no blank": ["TikTok", "Tik Tok", "tik-tok"],
+    "unseen": ["meta", "meta\u200b", "\ufeffmeta"],
+    "wide letters": ["meta", "ｍｅｔａ"],
+    "composed": ["Búsqueda", unicodedata.normalize("NFD", "Búsqueda")],
+}
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_spellings_are_one_name(kind: str) -> None:
+    settled, _ = settle([*ONE[kind], ONE[kind][0], ONE[kind][0]], "platform")
+    assert set(settled) == {ONE[kind][0]}
+
+
+def test_names_that_differ_in_digits_stay() -> None:
+    names = ["Meta 1", "Meta 11", "Meta 1 1", "A 1 2", "A 12"]
+    assert settle(names, "campaign") == (names, [])

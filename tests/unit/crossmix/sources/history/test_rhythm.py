@@ -1,0 +1,67 @@
+"""Days, weeks and months that do not go together, and weekdays without a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from crossmix.schema import DataError
+from tests.support.bent_histories import planted
+from tests.unit.crossmix.sources.history.test_load import FIGURES, assert_same, taken, written
+
+YEAR = planted(182, seed=40023)
+DAY = pd.to_datetime(YEAR["date"])
+VIDEO = YEAR["platform"] == "video"
+
+
+def together(rows: pd.DataFrame, to: str) -> pd.DataFrame:
+    """Days added up to weeks (`W`) or months (`M`), at their first day."""
+    start = pd.to_datetime(rows["date"]).dt.to_period(to).dt.start_time.dt.strftime("%Y-%m-%d")
+    keys = [name for name in ("date", "platform", "campaign") if name in rows]
+    return rows.assign(date=start).groupby(keys, as_index=False)[FIGURES].sum().round(2)
+
+
+def two_campaigns() -> pd.DataFrame:
+    first = YEAR.assign(campaign="brand", **{name: YEAR[name] // 3 for name in FIGURES})
+    second = YEAR.assign(campaign="rest", **{name: YEAR[name] - first[name] for name in FIGURES})
+    return pd.concat([together(first, "W"), second])
+
+
+LATE = DAY >= "2025-04-07"
+MIXED = {
+    "months": (lambda: pd.concat([YEAR[~VIDEO], together(YEAR[VIDEO], "M")]), "video has a row a month and display, "),
+    "weeks from a day on": (
+        lambda: pd.concat([YEAR[~LATE], together(YEAR[LATE], "W")]),
+        r"has a row a week from 2025-04-07 to 2025-0\d-\d\d, which spends \d",
+    ),
+    "weeks of one platform until a day": (
+        lambda: pd.concat([YEAR[~VIDEO | LATE], together(YEAR[VIDEO & ~LATE], "W")]),
+        "video has a row a week from 2025-01-06 to 2025-03-",
+    ),
+    "weeks of a campaign": (two_campaigns, "display / brand has a row a week and display / rest a row a day"),
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_days_beside_longer_times_are_refused(kind: str, tmp_path: Path) -> None:
+    table, message = MIXED[kind]
+    with pytest.raises(DataError, match=f"date: .*{message}.*say --accept periods"):
+        taken(written(tmp_path, table().to_csv(index=False)))
+
+
+@pytest.mark.parametrize(
+    ("weekdays", "message"),
+    [([6], "no Sunday has a row"), ([4, 5], "no Friday and no Saturday has a row"), ([5, 6], "no Saturday and no Sun")],
+)
+def test_weekdays_without_a_row_are_asked(weekdays: list[int], message: str, tmp_path: Path) -> None:
+    file = written(tmp_path, YEAR[~DAY.dt.weekday.isin(weekdays)].to_csv(index=False))
+    with pytest.raises(DataError, match=f"date: {message}.*--idle-days"):
+        taken(file)
+    assert len(taken(file, "data.idle_days=true").columns["date"]) >= len(YEAR) - 4 * 2
+
+
+def test_days_off_here_and_there_are_none(tmp_path: Path) -> None:
+    table = YEAR[~YEAR["date"].isin(["2025-02-02", "2025-02-09", "2025-02-16", "2025-03-04"])]
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)

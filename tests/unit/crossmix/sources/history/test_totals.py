@@ -1,0 +1,97 @@
+"""Names that are the sum of others: of all, of some, for a time, with or without every figure, and what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crossmix.schema import DataError
+from tests.support.bent_histories import planted
+from tests.unit.crossmix.sources.history.test_load import FIGURES, assert_same, taken, written
+
+FOUR = planted(60, seed=40021)
+
+
+def summed(name: str, of: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A day's rows of some platforms, or of all, as one."""
+    rows = FOUR[FOUR["platform"].isin(of)] if of else FOUR
+    return rows.groupby("date", as_index=False)[FIGURES].sum().round(2).assign(platform=name)
+
+
+def beside(*sums: pd.DataFrame) -> str:
+    return pd.concat([FOUR, *sums])[["date", "platform", *FIGURES]].to_csv(index=False)
+
+
+def campaigns(name: str) -> pd.DataFrame:
+    """Two campaigns on each platform, and what they have together."""
+    first = FOUR.assign(campaign="brand", **{one: FOUR[one] // 3 for one in FIGURES})
+    second = FOUR.assign(campaign="rest", **{one: FOUR[one] - first[one] for one in FIGURES})
+    return pd.concat([first, second, FOUR.assign(campaign=name)])[["date", "platform", "campaign", *FIGURES]]
+
+
+REFUSED = {
+    "of some": (
+        beside(summed("Paid social", ("social", "video"))),
+        "'Paid social' spends day by day what social, video spend together",
+    ),
+    "groups and their total": (
+        beside(summed("Paid", ("search", "display")), summed("Total"), summed("Paid social", ("social", "video"))),
+        "spends day by day what (search, display|display, search|social, video) spend together",
+    ),
+    "spend alone": (beside(summed("Blended").assign(**dict.fromkeys(FIGURES[1:], ""))), r"what the others \(display"),
+    "people counted once": (
+        beside(summed("Blended").assign(impressions=lambda t: (t["impressions"] * 0.9).round(), clicks="")),
+        r"'Blended' spends day by day what the others \(",
+    ),
+    "with fees": (
+        beside(summed("Blended").assign(spend=lambda t: (t["spend"] * 1.03).round(2))),
+        r"'Blended' spends day by day what the others \(",
+    ),
+    "for a time": (beside(summed("Blended")[lambda t: t["date"] > "2025-02-10"]), r"'Blended' spends day by day"),
+    "of campaigns": (campaigns("everything").to_csv(index=False), r"campaign: 'everything' of 'display' spends"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_money_that_would_count_twice_is_refused(kind: str, tmp_path: Path) -> None:
+    text, message = REFUSED[kind]
+    with pytest.raises(DataError, match=f"{message}.*say --accept total"):
+        taken(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["Total", ""])
+def test_a_total_of_two_campaigns_is_left_out_and_told(name: str, tmp_path: Path) -> None:
+    table = campaigns(name)
+    history = taken(written(tmp_path, table.to_csv(index=False)))
+    kept = pd.DataFrame(history.columns)
+    assert set(kept["campaign"]) == {"brand", "rest"}
+    wanted = table[table["campaign"] != name]
+    assert pd.to_numeric(kept["spend"]).sum() == pytest.approx(wanted["spend"].sum())
+    assert sum("is the sum of the others, day by day; its rows are left out" in note for note in history.notes) == 4
+
+
+def test_a_total_with_blank_delivery_is_left_out(tmp_path: Path) -> None:
+    text = beside(summed("Gesamt").assign(impressions="", clicks=""))
+    assert_same(taken(written(tmp_path, text)), FOUR)
+
+
+def test_fixed_budgets_that_add_up_are_no_total(tmp_path: Path) -> None:
+    fixed = {"search": 600.0, "social": 300.0, "video": 200.0, "display": 100.0}
+    table = FOUR.assign(spend=FOUR["platform"].map(fixed))
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_platforms_that_hold_each_other_up_are_no_total(tmp_path: Path) -> None:
+    rng = np.random.default_rng(40022)
+    near = summed("network").assign(spend=lambda t: (t["spend"] * rng.normal(1, 0.05, len(t))).round(2))
+    near = near.assign(**{name: (near[name] * rng.normal(1, 0.05, len(near))).round() for name in FIGURES[1:4]})
+    taken(written(tmp_path, beside(near)))
+
+
+def test_a_total_of_one_campaign_is_left_out(tmp_path: Path) -> None:
+    one = FOUR.assign(campaign="brand")
+    table = pd.concat([one, FOUR.assign(campaign="Total")])
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), FOUR)
