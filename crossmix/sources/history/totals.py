@@ -2,7 +2,8 @@
 
 A total need not be of all: `Paid social` may stand beside the platforms that it adds up. Nor need it have every figure:
 some leave out impressions, or count people once. It is proved by its impressions or clicks, or by amounts that are
-equal to the cent on days that differ.
+equal to the cent on days that differ. Platforms whose every figure is a fixed share of one plan add up by chance: what
+has 15 % is no total of those of 5 and 10 %, on one day as on all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ CENT = 0.006
 """Amounts are rounded one by one."""
 WITH_FEES = 1.5
 """A total whose impressions and clicks are the others' sum may spend so much more: fees and taxes."""
+APART = 0.005
+"""Standard deviation over days of a part's share in a sum from which on parts move by themselves."""
 FIGURES = ("spend", "impressions", "clicks")
 
 Array = npt.NDArray[np.float64]
@@ -139,23 +142,37 @@ def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool,
     choices = _choices(own["spend"], rest["spend"], parts=parts)
     sums = {name: choices.astype(float) @ amounts.T for name, amounts in rest.items()}
     spent = _share(sums["spend"], own["spend"], SUM_TOLERANCE) >= NEARLY_ALL
-    counts = [
-        (_share(sums[name], own[name], SUM_TOLERANCE) >= NEARLY_ALL, _share(sums[name], own[name], 0.0) >= NEARLY_ALL)
-        for name in FIGURES[1:]
-        if name in own and np.nan_to_num(own[name]).any()
-    ]
+    counted = [name for name in FIGURES[1:] if name in own and np.nan_to_num(own[name]).any()]
+    near_by = {name: _share(sums[name], own[name], SUM_TOLERANCE) >= NEARLY_ALL for name in counted}
+    same_by = [_share(sums[name], own[name], 0.0) >= NEARLY_ALL for name in counted]
     size = choices.sum(1)
     cents = np.abs(sums["spend"] - own["spend"]) <= CENT * (size + 1)[:, None]
     differ = len(np.unique(own["spend"].round(2))) > len(own["spend"]) / 2
     exact = (cents.mean(1) >= NEARLY_ALL) & differ
-    near = np.logical_or.reduce([one for one, _ in counts], axis=0, initial=False)
-    same = np.logical_and.reduce([one for _, one in counts], axis=0, initial=len(counts) > 1)
+    near = np.logical_or.reduce(list(near_by.values()), axis=0, initial=False)
+    same = np.logical_and.reduce(same_by, axis=0, initial=len(counted) > 1)
     fees = sums["spend"].sum(1) >= own["spend"].sum() / WITH_FEES
     fees &= sums["spend"].sum(1) <= own["spend"].sum() * WITH_FEES
     # Two that are equal may be one under two names, or shares of a plan; a total is of several.
     proved = (size >= least) & ((spent & near) | exact | (same & fees))
     fits = np.flatnonzero(proved)
+    if least > 1:
+        equal = near_by | {"spend": spent | exact}
+        # All others, by people and clicks exactly: shares may be fixed.
+        surely = same & (np.arange(len(choices)) == 0)
+        told = [
+            surely[fit] or any(_apart(rest[name][:, choices[fit]]) for name, is_equal in equal.items() if is_equal[fit])
+            for fit in fits
+        ]
+        fits = fits[np.array(told, bool)]
     return choices[fits[size[fits].argmax()]] if len(fits) else None
+
+
+def _apart(parts: Array) -> bool:
+    """Whether parts (D, N) of a sum are more than fixed shares of it."""
+    total = parts.sum(axis=1, keepdims=True)
+    shares = parts[total[:, 0] > 0] / total[total[:, 0] > 0]
+    return len(shares) > 0 and bool(shares.std(axis=0).max() > APART)
 
 
 def _choices(own: Array, rest: Array, *, parts: bool) -> Choices:

@@ -58,7 +58,7 @@ def test_header_is_read_in_any_case_separator_and_order(tmp_path: Path) -> None:
 BAD_ROWS = [
     ({"spend": ""}, "spend_missing"),
     ({"impressions": -1.0}, "impressions_negative"),
-    ({"spend": "nan"}, "spend_not_finite"),
+    ({"spend": "inf"}, "spend_not_finite"),
     ({"impressions": ""}, "impressions_missing"),
     ({"revenue": "12x"}, "revenue_wrong_type"),
     ({"date": "06/01/2025"}, "date_wrong_type"),

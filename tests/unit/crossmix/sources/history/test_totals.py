@@ -95,3 +95,12 @@ def test_a_total_of_one_campaign_is_left_out(tmp_path: Path) -> None:
     one = FOUR.assign(campaign="brand")
     table = pd.concat([one, FOUR.assign(campaign="Total")])
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), FOUR)
+
+
+def test_fixed_shares_of_a_plan_are_no_total(tmp_path: Path) -> None:
+    """15 % of each day's money is what 5 and 10 % are together, to the cent, and 65 what all others are less one."""
+    share = {"search": 0.5, "social": 0.15, "video": 0.1, "display": 0.05}
+    day = pd.to_datetime(FOUR["date"]).dt.dayofyear
+    table = FOUR.assign(spend=(FOUR["platform"].map(share) * (900 + 130 * np.sin(day)).round() * 20).round(2))
+    table["spend"] = table["spend"].where(table["platform"] != "search", table["spend"] * 0.6)
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
