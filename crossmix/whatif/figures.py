@@ -57,16 +57,17 @@ def next_money(known: Frontier, marks: Sequence[tuple[str, float]], today: float
     return chart.svg()
 
 
-def revenue(curve: Curve, today: float, best: float, top: float) -> Markup:
-    """Revenue of a platform over its budget; `today` and `best` are amounts; `top` is the axes' upper end."""
+def revenue(curve: Curve, today: float, best: float, top: float, most: float | None = None) -> Markup:
+    """Revenue of a platform over its budget; `today`, `best` and `most`, that a week ever spent, are amounts; `top` is
+    the axes' upper end."""
     chart = Chart(f"Revenue of {curve.platform} over its budget", *SMALL)
-    return _response(chart, curve, curve.revenue, curve.cycle_revenue, today, best, top)
+    return _response(chart, curve, curve.revenue, curve.cycle_revenue, today, best, top, most)
 
 
-def marginal(curve: Curve, today: float, best: float, top: float) -> Markup:
+def marginal(curve: Curve, today: float, best: float, top: float, most: float | None = None) -> Markup:
     """Marginal ROI of a platform over its budget."""
     chart = Chart(f"Marginal ROI of {curve.platform} over its budget", *SMALL)
-    return _response(chart, curve, curve.marginal_roi, curve.cycle_marginal_roi, today, best, top, start=2)
+    return _response(chart, curve, curve.marginal_roi, curve.cycle_marginal_roi, today, best, top, most, start=2)
 
 
 def perturbation(measured: Perturbation, today: float, edges: tuple[float, float]) -> Markup:
@@ -84,7 +85,15 @@ def perturbation(measured: Perturbation, today: float, edges: tuple[float, float
 
 
 def _response(
-    chart: Chart, curve: Curve, band: Band, cycle: Band, today: float, best: float, top: float, start: int = 0
+    chart: Chart,
+    curve: Curve,
+    band: Band,
+    cycle: Band,
+    today: float,
+    best: float,
+    top: float,
+    most: float | None,
+    start: int = 0,
 ) -> Markup:
     """One platform: currency below, the share of today's cycle budget above."""
     x = curve.budget_G[start:]
@@ -94,6 +103,8 @@ def _response(
     panel.band(x, cycle.low[start:], cycle.high[start:], MUTED, CYCLE_SHADE)
     panel.band(x, band.low[start:], band.high[start:], ACCENT, PARAMETER_SHADE)
     panel.line(x, band.value[start:], ACCENT, width=1.7)
+    if most is not None:
+        panel.upright(most)
     best_height, today_height = (min(float(np.interp(at, x, band.value[start:])), top) for at in (best, today))
     panel.dots([best], [best_height], INK, shape="diamond", size=4.5, hollow=True, fill=PAPER)
     panel.dots([today], [today_height], WARM, size=3.5)

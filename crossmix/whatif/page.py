@@ -242,7 +242,9 @@ def _responses(answer: WhatIf) -> list[dict[str, str]]:
     # A few dear first impressions would flatten all the rest.
     top_slope = max(float(np.quantile(curve.marginal_roi.high, 0.93)) for curve in answer.curves)
     panels = []
-    for curve, plan, today in zip(answer.curves, answer.budgets[0].best.platforms, answer.today, strict=True):
+    ever = (None,) * len(answer.curves) if answer.ever is None else answer.ever.platforms
+    shown = zip(answer.curves, answer.budgets[0].best.platforms, answer.today, ever, strict=True)
+    for curve, plan, today, most in shown:
         now, best = today * answer.budget, plan.amount.value
         top_revenue = 1.02 * max(float(curve.revenue.high.max()), float(curve.cycle_revenue.high.max()))
         panels.append(
@@ -253,8 +255,8 @@ def _responses(answer: WhatIf) -> list[dict[str, str]]:
                 "earns": "never tried: what it earns is borrowed from others"
                 if curve.platform in answer.untried
                 else f"where the next unit earns {number(plan.marginal_roi.value)}",
-                "revenue": figures.revenue(curve, now, best, top_revenue),
-                "marginal": figures.marginal(curve, now, best, top_slope),
+                "revenue": figures.revenue(curve, now, best, top_revenue, most),
+                "marginal": figures.marginal(curve, now, best, top_slope, most),
             }
         )
     return panels

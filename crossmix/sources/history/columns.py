@@ -346,6 +346,16 @@ def _once(indices: Sequence[int], header: Sequence[str], where: str) -> int:
     return indices[0]
 
 
+LOGS = {
+    "criteo": ("Criteo's attribution log", {"uid", "campaign", "conversion", "cpo"}),
+    "ipinyou": ("an iPinYou log", {"bidid", "ipinyouid"}),
+    "kuairand": ("a KuaiRand log", {"user_id", "video_id", "is_click"}),
+    "openbandit": ("an Open Bandit log", {"item_id", "propensity_score"}),
+    "impressions": ("a log of impressions", {"impression_id", "price_paid"}),
+}
+"""By source: logs of events that are taken for a history, and columns that tell them."""
+
+
 def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: Sequence[str]) -> DataError:
     """What to say of a sheet that lacks columns: what it probably is, and what to do."""
     if {"platform", "spend"} <= set(lacks) and {"date", "revenue"} <= set(found):
@@ -355,11 +365,13 @@ def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: 
             "revenue attributed to it, by day and platform, as the platforms' exports have them; what media caused "
             "beyond that only an experiment tells (docs/guides/your-data.md)"
         )
-    if {"uid", "campaign", "conversion", "click", "cost", "cpo"} <= set(header):
-        return DataError(
-            f"data.path: {where!r} looks like Criteo's attribution log, a line for each impression; it is no spend "
-            "history: read it with --source criteo"
-        )
+    names = {name.strip().lower() for name in header}
+    for source, (kind, columns) in LOGS.items():
+        if columns <= names:
+            return DataError(
+                f"{lacks[0]}: {where!r} looks like {kind}, a line for each impression; it is no spend history: read it "
+                f"with --source {source} (crossmix run --source {source} --data FILE)"
+            )
     if not found and any(map(is_date, header)):
         return DataError(
             f"date: {where!r} has no header: its first line is {', '.join(header)[:120]!r}; put a line with the "

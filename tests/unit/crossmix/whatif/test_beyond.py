@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -12,9 +13,11 @@ from crossmix.config import ConfigError, load
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import read
 from crossmix.market.model import Market
+from crossmix.whatif import figures
 from crossmix.whatif.page import render
 from pipelines.cli.whatif import table
 from tests.support.bent_histories import earned, planted
+from tests.support.drawn_axes import feet
 from tests.support.histories import ingested
 
 
@@ -70,6 +73,23 @@ def test_a_budget_of_several_times_the_largest_week_goes_on_and_is_labelled(plai
     assert answer.targets[0].verdict == "always"
     assert "up to 10 times the most that was ever spent, the largest that is answered (" in table(answer)
     assert "all supply" not in render(answer)
+
+
+def test_curves_show_where_nobody_has_been(plain: whatif.Scene) -> None:
+    answer = whatif.ask(plain, simulated_cycles=0)
+    page = render(answer)
+    assert "Dotted: the most that a week ever spent there; beyond it the fitted law is continued" in page
+    assert "all its requests would cost" not in page
+    curve, most = answer.curves[0], plain.ever.platforms[0]  # type: ignore[union-attr]
+    bare, marked = (ElementTree.fromstring(figures.revenue(curve, 1.0, 1.0, 1e4, each)) for each in (None, most))
+    (line,) = [
+        one.attrib for one in marked.iter("line") if one.attrib not in [other.attrib for other in bare.iter("line")]
+    ]
+    assert line["x1"] == line["x2"]
+    ((left, right),) = feet(figures.revenue(curve, 1.0, 1.0, 1e4))
+    part = most / float(curve.budget_G[-1])
+    assert 0 < part < 1
+    assert float(line["x1"]) == pytest.approx(left + part * (right - left), abs=0.1)
 
 
 def test_a_budget_that_no_history_tells_of_is_refused_with_what_may_be_asked(plain: whatif.Scene) -> None:

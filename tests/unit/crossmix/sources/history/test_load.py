@@ -261,6 +261,26 @@ SENTENCES = {
         "\t".join(["01530000008a77e7ac18823f5a4f5121", "20130612000000123", "1", "u", "agent"]) + "\n",
         r"data\.path: .* looks like a raw iPinYou log.*--source ipinyou",
     ),
+    "Criteo": (
+        ",uid,campaign,conversion,attribution,click,click_nb,cost,cpo,cat1\n8,2,0.8,0,0,1,-1,0.009,0.79,0.88\n",
+        r"date: .* looks like Criteo's attribution log, a line for each impression.*--source criteo",
+    ),
+    "iPinYou": (
+        "click\tbidid\ttimestamp\tipinyouid\tpayprice\n0\t8a\t20130606000104828\tVh\t51\n",
+        r"date: .* looks like an iPinYou log.*--source ipinyou",
+    ),
+    "KuaiRand": (
+        "user_id,video_id,date,hourmin,is_click\n0,7,20220408,1600,1\n",
+        r"platform: .* looks like a KuaiRand log.*--source kuairand",
+    ),
+    "Open Bandit": (
+        "timestamp,item_id,position,click,propensity_score\n2019-11-24 00:00:00,79,2,0,0.0875\n",
+        r".* looks like an Open Bandit log.*--source openbandit",
+    ),
+    "own log": (
+        "impression_id,timestamp,platform,price_paid,clicked\n1,2025-01-06T10:00,search,0.1,0\n",
+        r".* looks like a log of impressions.*--source impressions",
+    ),
     "no header": (PLAIN.to_csv(index=False, header=False), r"date: .* has no header: its first line is '2025-01-06"),
     "binary": (bytes(range(256)), r"data\.path: .* is not text"),
 }
@@ -307,7 +327,7 @@ def test_days_since_1970_are_named(tmp_path: Path) -> None:
 
 
 def test_a_log_of_criteo_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.path: .* looks like Criteo's attribution log.*--source criteo"):
+    with pytest.raises(DataError, match=r": .* looks like Criteo's attribution log.*--source criteo"):
         taken(written(tmp_path, pd.DataFrame([public_row(60)]).to_csv(index=False)))
 
 
