@@ -91,26 +91,12 @@ class Delays:
     def law(self) -> Array:
         """Probability that a conversion comes so many cycles after its click, in the mean over what delays may be,
         (P, D + 1); at once where nothing says otherwise (`AT_ONCE`)."""
-        pmf_HD = _laws(FURTHEST)
-        law_PD = np.where(self._late, self.probability_PH @ pmf_HD, np.eye(1, FURTHEST + 1))
-        last = int((np.cumsum(law_PD, 1) < COME).sum(1).max())
-        return np.where(self._late, self.probability_PH @ _laws(last), np.eye(1, last + 1))
-
-    def doubt(self) -> Array:
-        """One standard deviation of the law, (P, D + 1), along what is least known of it (the first principal
-        component): sums to 0; 0 where conversions are taken to come at once."""
-        law_PD = self.law()
-        off_PHD = _laws(law_PD.shape[1] - 1) - law_PD[:, None]
-        apart_PDD = np.einsum("ph,phd,phe->pde", self.probability_PH, off_PHD, off_PHD)
-        variance_PD, axis_PDD = np.linalg.eigh(apart_PDD)
-        # An axis has no sign; what comes at once leads.
-        first_PD = axis_PDD[..., -1] * np.where(axis_PDD[:, :1, -1] < 0, -1.0, 1.0)
-        return np.where(self._late, np.sqrt(np.maximum(variance_PD[:, -1:], 0.0)) * first_PD, 0.0)
-
-    @property
-    def _late(self) -> Mask:
-        """Platforms whose conversions do not come at once, (P, 1)."""
-        return np.asarray(self.probability_PH[:, :1] < AT_ONCE)
+        pmf_HD = np.stack([_pmf(FURTHEST + 1, mean, shape) for mean, shape, _ in KERNELS])
+        law_PD = self.probability_PH @ pmf_HD
+        law_PD[self.probability_PH[:, 0] >= AT_ONCE] = np.eye(1, FURTHEST + 1)
+        whole_PD = np.cumsum(law_PD, 1)
+        last = min(int((whole_PD < COME).sum(1).max()), FURTHEST)
+        return np.concatenate([law_PD[:, :last], 1 - whole_PD[:, last - 1 : last]], 1) if last else law_PD[:, :1]
 
 
 def carriers(times: int) -> Array:
@@ -147,13 +133,6 @@ def _carrier(times: int, mean: float, shape: int) -> Array:
     begin = min(BEGIN, times)
     carrier[:, :begin] += before(times, mean, shape)[:, None] / begin
     return np.asarray(carrier)
-
-
-def _laws(last: int) -> Array:
-    """Of every delay, (H, D + 1); what comes later than in the last cycle comes in it."""
-    law_HD = np.stack([_pmf(last + 1, mean, shape) for mean, shape, _ in KERNELS])
-    law_HD[:, -1] += 1 - law_HD.sum(1)
-    return law_HD
 
 
 def _pmf(times: int, mean: float, shape: int) -> Array:

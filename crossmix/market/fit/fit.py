@@ -117,7 +117,6 @@ def estimate(
         volume_week=_tensor(offer.week),
         response_week=_tensor(rates.week),
         delay=_tensor(evidence.delay),
-        delay_doubt=_tensor(evidence.delay_doubt),
         minimum=plan.limits.minimum_P,
         maximum=plan.limits.maximum_P,
         step=plan.limits.step_P,

@@ -132,12 +132,6 @@ def test_the_law_of_a_delay_is_the_mean_of_what_it_may_be() -> None:
     np.testing.assert_allclose(law[1, :-1], 0.75 * nbinom.pmf(at, 1, 1 / 5) + 0.25 * nbinom.pmf(at, 1, 1 / 8))
     # It ends where 99 % of the slowest platform's have come.
     assert law[1, :-2].sum() < 0.99 <= law[1, :-1].sum() + law[1, -1]
-    # What is not known of it, of two that it may be: a binary draw's deviation.
-    doubt = delays.Delays(np.stack([sure, open_, unsure])).doubt()
-    np.testing.assert_allclose(doubt[[0, 2]], 0, atol=1e-8)
-    apart = nbinom.pmf(at, 1, 1 / 5) - nbinom.pmf(at, 1, 1 / 8)
-    np.testing.assert_allclose(doubt[1, :-1], (0.75 * 0.25) ** 0.5 * apart, atol=1e-9)
-    np.testing.assert_allclose(doubt.sum(1), 0, atol=1e-9)
     # Where they may come at once they are taken to.
     np.testing.assert_array_equal(law[2], np.eye(1, law.shape[1])[0])
     assert delays.Delays(np.stack([unsure, unsure])).law().tolist() == [[1.0], [1.0]]
