@@ -24,6 +24,7 @@ Shapes: T cycles, K series, H delays, P platforms, L laws, R columns, D + 1 cycl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -97,6 +98,32 @@ class Delays:
         whole_PD = np.cumsum(law_PD, 1)
         last = min(int((whole_PD < COME).sum(1).max()), FURTHEST)
         return np.concatenate([law_PD[:, :last], 1 - whole_PD[:, last - 1 : last]], 1) if last else law_PD[:, :1]
+
+
+def told(platforms: Sequence[str], law_PD: Array, days: float) -> str | None:
+    """How late conversions come, in a sentence; `None`: they are taken to come at once everywhere.
+
+    Args:
+        law_PD: `Delays.law`.
+        days: of a cycle.
+    """
+    mean_P = days * (law_PD * np.arange(law_PD.shape[1])).sum(1)
+    half_P = days * (np.cumsum(law_PD, 1) < 0.5).sum(1)
+    same = "on the same day" if days == 1 else "in the same cycle"
+    late = [
+        (f"on {name}", f"{mean:.1f} days", f"half {f'within {half:g}' if half else same}")
+        for name, mean, half in zip(platforms, mean_P, half_P, strict=True)
+        if mean > 0
+    ]
+    if not late:
+        return None
+    (where, first, half), *others = late
+    parts = [f"Conversions {where} come {first} after the click on average, {half}"]
+    parts += [", ".join((f"{where} {mean}", half)) for where, mean, half in others]
+    at_once = [name for name, mean in zip(platforms, mean_P, strict=True) if not mean > 0]
+    if at_once:
+        parts.append(f"on {', '.join(at_once)} they are taken to come at once")
+    return f"{'; '.join(parts)}; found from totals."
 
 
 def carriers(times: int) -> Array:
