@@ -161,3 +161,5 @@ class MarketReport(Artifact):
     notes: tuple[str, ...]
     platforms: tuple[MarketCell, ...]
     """Campaign by campaign."""
+    late: str | None = None
+    """How late conversions come, a sentence; absent: at once, or as the log's own times say."""

@@ -10,8 +10,7 @@ quantity's AR(1) drift. Each quantity's evidence is a count or a logarithm:
 |          |                          |                                           | by                          |
 | ctr      | clicks                   | impressions x weekday's rate, saturated   | contexts, which are untold  |
 | cvr      | conversions              | clicks of the last cycles by the delay's  | drift since those clicks    |
-|          |                          | law x conversion rate                     | and what the law is unsure  |
-|          |                          |                                           | by                          |
+|          |                          | law x conversion rate                     |                             |
 | value    | ln(revenue / conversion) | value per conversion                      | `value_cv`^2 / conversions  |
 
 A count is Poisson, or as much less as its rate is a probability. It is taken in by the Gamma law that has the belief's
@@ -23,7 +22,7 @@ Shapes: C rows (campaigns, or flights of them), P platforms, D + 1 delays, Q qua
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -60,7 +59,7 @@ class Row(NamedTuple):
     revenue_CP: Tensor
 
 
-LATER = (*NEUTRAL, "doubt_DCP")
+LATER = tuple(NEUTRAL)
 """Tables of `Usual` that files of earlier versions do not have."""
 _ABSENT = torch.zeros(0)
 
@@ -94,15 +93,11 @@ class Usual:
     """With the next two: how conversions answer to wins (`crossmix.fading`); files of before it have none."""
     elasticity: Tensor = _ABSENT
     bend: Tensor = _ABSENT
-    doubt_DCP: Tensor = _ABSENT
-    """One standard deviation of the delay's law; 0 where it is known."""
 
     def __post_init__(self) -> None:
-        for name, level in NEUTRAL.items():
+        for name in LATER:
             if not getattr(self, name).numel():
-                object.__setattr__(self, name, torch.full_like(self.cvr, level))
-        if not self.doubt_DCP.numel():
-            object.__setattr__(self, "doubt_DCP", torch.zeros_like(self.delay_DCP))
+                object.__setattr__(self, name, torch.full_like(self.cvr, NEUTRAL[name]))
 
     @property
     def clicks_before(self) -> float:
@@ -139,14 +134,8 @@ class Usual:
             sigma2_QCP=drift("drift") ** 2,
             error2_QCP=torch.stack([_error(market, name)[rows] for name in QUANTITIES]) ** 2,
             days=market.cycle_hours / 24,
-            doubt_DCP=market.delay_doubt[rows].double().movedim(2, 0) if market.delay_doubt.numel() else _ABSENT,
-            **{name: value[name] for name in NEUTRAL},
+            **{name: value[name] for name in LATER},
         )
-
-    def tables(self) -> dict[str, Tensor]:
-        """Every table but the price's, by its name, for a file; a doubt that there is none of is left out."""
-        names = [one.name for one in fields(self) if one.name not in ("price", "days")]
-        return {name: getattr(self, name) for name in names if name != "doubt_DCP" or bool(self.doubt_DCP.any())}
 
     def on(self, table_7CP: Tensor, weekday_C: Tensor) -> Tensor:
         """A table on each row's weekday, (C, P)."""
@@ -274,8 +263,7 @@ def conversions_seen(usual: Usual, row: Row, clicks_DCP: Tensor) -> Seen:
     q = QUANTITIES.index("cvr")
     told = torch.isfinite(clicks_DCP)
     mean = torch.nanmean(clicks_DCP, 0).nan_to_num(0.0)
-    known_DCP = torch.where(told, clicks_DCP, mean)
-    due_DCP = usual.delay_DCP * known_DCP
+    due_DCP = usual.delay_DCP * torch.where(told, clicks_DCP, mean)
     due = due_DCP.sum(0).clamp(min=1e-9)
     guessed = (due_DCP * ~told).sum(0) / due
     weight_DCP = due_DCP / due
@@ -289,9 +277,7 @@ def conversions_seen(usual: Usual, row: Row, clicks_DCP: Tensor) -> Seen:
     known = torch.isfinite(row.conversions_CP) & (due > 1e-6) & told.any(0)
     conversions = _counts(row.conversions_CP)
     thin = usual.cvr * (usual.delay_DCP * weight_DCP).sum(0)
-    # By another delay than the mean one more or fewer are due, but of clicks that stay as many.
-    doubt = (usual.doubt_DCP * known_DCP).sum(0) / due
-    noise = sigma2 * (square - reach**2).clamp(min=0) + guessed**2 + doubt**2
+    noise = sigma2 * (square - reach**2).clamp(min=0) + guessed**2
     offset = -0.5 * sigma2 * square
     return Seen(known, known, conversions, due * usual.cvr, conversions, thin, noise, reach, offset, COUNT)
 

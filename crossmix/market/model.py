@@ -161,8 +161,6 @@ class Market:
     most: Tensor = field(default_factory=lambda: torch.zeros(0))
     """Of a spend history the most that a week spent per cycle, by platform and last on all together, (C, P + 1),
     currency; empty: supply is known, or nobody told."""
-    delay_doubt: Tensor = field(default_factory=lambda: torch.zeros(0))
-    """One standard deviation of `delay` along what is least known of it, (C, P, D + 1), sums to 0; empty: known."""
     ended: tuple[str | None, ...] = ()
     """ISO 8601 date of each campaign's last cycle with spend, where it is over; `()`: none is."""
 
@@ -303,8 +301,7 @@ def save(market: Market, folder: Path) -> None:
         "scenario": market.scenario,
         "parameters": cells,
         "strata": market.strata,
-        "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried", "most")}
-        | ({"delay_doubt": _rounded(market.delay_doubt)} if market.delay_doubt.numel() else {}),
+        "tables": {name: _rounded(getattr(market, name)) for name in (*_TABLES, "untried", "most")},
         "ended": market.ended,
         "shared": {name: _rounded(part) for name, part in market.shared.items()},
     }
@@ -334,7 +331,7 @@ def load(folder: Path) -> Market:
         return torch.tensor([float("nan") if x is None else x for x in numbers]).reshape(shape)
 
     tables = {name: torch.tensor(document["tables"][name]) for name in _TABLES}
-    untried, most, doubt = (document["tables"].get(name, []) for name in ("untried", "most", "delay_doubt"))
+    untried, most = document["tables"].get("untried", []), document["tables"].get("most", [])
     with np.load(folder / "bank.npz") as bank:
         banks = {name: torch.from_numpy(bank[name].astype(np.float32)) for name in _BANK}
         banks |= {name: torch.from_numpy(bank[name]) for name in _GROUPS}
@@ -356,7 +353,6 @@ def load(folder: Path) -> Market:
         path=path,
         untried=torch.tensor(untried, dtype=torch.bool),
         most=torch.tensor(most),
-        delay_doubt=torch.tensor(doubt),
         ended=tuple(document.get("ended", ())),
         shared={name: torch.tensor(part) for name, part in document.get("shared", {}).items()},
         **tables,

@@ -60,7 +60,7 @@ class Named:
 def as_bytes(named: Named) -> bytes:
     """The file's content."""
     price = named.usual.price
-    tables: dict[str, Any] = {**named.usual.tables()}
+    tables = {name: getattr(named.usual, name) for name in _TABLES}
     if isinstance(price, LogNormalPrice):
         tables |= {"price.mu": price.mu, "price.sigma": price.sigma}
     else:

@@ -65,7 +65,7 @@ def _body(inputs: ReportInputs) -> Markup:
     for cell in inputs.market.platforms:
         by_campaign.setdefault(cell.campaign, []).append(cell)
     tables = [(name, table(cells, inputs.currency)) for name, cells in by_campaign.items()]
-    return markup("market.html.j2", markets=tables)
+    return markup("market.html.j2", markets=tables, late=inputs.market.late)
 
 
 MARKET = SECTIONS.register(

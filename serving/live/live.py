@@ -9,7 +9,6 @@ Shapes: P platforms.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -25,7 +24,6 @@ from crossmix.background import Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
-from crossmix.ledger import audit
 from crossmix.ledger.campaigns import Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from crossmix.metrics import ARMS, CANARY, EVERY_ARM
@@ -41,16 +39,17 @@ from serving.kinds.following import Following
 from serving.live.begun import Begun
 from serving.live.champion import Champion
 from serving.live.changes import Changes
+from serving.live.database import Database
 from serving.live.due import Due
 from serving.live.earlier import Earlier
 from serving.live.kept import Kept
+from serving.live.promoted import Promoted
 from serving.live.recorder import Recorder
 from serving.live.snapshot import Planned, Snapshot, alike, notes_of, plain, restored
 from serving.live.states import OWN, TOGETHER, State, States
 from serving.live.ticks import Ticks
 
 Array = NDArray[Any]
-_log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 PROBE_SECONDS = 5.0
 """Where nobody writes, how often it is tried whether one could."""
@@ -94,7 +93,8 @@ class Live:
         self._unknown = arms.unknown(config.serving.experiment)
         self.states = States(features, self.folder / "states.npz", champion.current.bundle.layout)
         self.gaps = Gaps()
-        self.recorder = Recorder(self._open)
+        self._database = Database(database, clock)
+        self.recorder = Recorder(self._database.open)
         self.earlier = Earlier(lambda: self.bundle, lambda: self.campaigns, self.context, clock)
         self.paced = config.market.return_unspent
         platforms = len(champion.current.bundle.platforms)
@@ -103,18 +103,14 @@ class Live:
         self._changes, self._due = Changes(), Due()
         self._kept: Kept[Snapshot] = Kept(self.folder / "campaigns.json")
         self._means: dict[str, Array] = {}
-        self._store: Store | None = None
-        self._store_trouble: str | None = None
-        self._store_since: float | None = None
-        self._opening, self._reading, self._following = threading.Lock(), threading.Lock(), threading.Lock()
+        self._reading, self._following = threading.Lock(), threading.Lock()
         self._loops = Ticks(clock)
-        self._followed = champion.current.version
-        self._served_changes: list[tuple[int | None, int | None]] = []
+        self._promoted = Promoted(champion)
         self._swapping, self._stopping = threading.Lock(), False
         self.kinds: Mapping[str, KindChampion] = {}
         """Champions of the other kinds, by kind (`follow_kinds`)."""
         self.following = Following((), config.serving.watch_seconds)
-        self.lane = Lane(self._open, self.folder / "switches.journal", self._switched)
+        self.lane = Lane(self._database.open, self.folder / "switches.journal", self._switched)
         kept = restored(self._kept.file, self._planned)
         self.snapshot = replace(kept, planned=self._laid_over(kept.planned, kept.revision))
         self.listeners: list[Callable[[], None]] = []
@@ -151,7 +147,7 @@ class Live:
     @property
     def store(self) -> Store:
         """The database; raises `StoreAwayError`."""
-        return self._open()
+        return self._database.open()
 
     def weight(self, arm: str, start: datetime | None = None) -> float:
         """The arm's part of a campaign's users and budget, in a cycle that begins at `start`; `None`: now.
@@ -184,17 +180,12 @@ class Live:
 
     def troubles(self) -> list[dict[str, str]]:
         """What is away or refused now, and since when."""
-        database = (self._store_trouble, self._store_since)
-        if self._store_trouble is None and self._store is not None:
-            # It answers readers, and refuses writers: locked, or its disk is full.
-            refused = self._store.trouble
-            database = (None if refused is None else f"it cannot be written: {refused}", self._store.since)
         waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
             ("feature store", self.states.waits, self.states.started),
             ("registry", self.champion.trouble, self.champion.since),
-            ("database", *database),
+            ("database", *self._database.trouble),
             ("kill switch", waits, self.lane.since),
             ("canary", self.trial.trouble, self.trial.since),
             ("settings", self._begun.trouble, self._begun.since),
@@ -227,9 +218,9 @@ class Live:
             try:
                 self._read(self.store)
             except StoreAwayError as error:
-                self._database_away(error)
+                self._database.away(error)
                 return
-            self._store_trouble, self._store_since = None, None
+            self._database.back()
 
     def refresh_states(self, most: int | None = None) -> None:
         """Read the statistics anew that may have changed (`Due`), and believe what the database knows of.
@@ -244,7 +235,7 @@ class Live:
             identity = self._due.look(self.store)
             pushed = self._due.cycles
         except StoreAwayError as error:
-            self._database_away(error)
+            self._database.away(error)
         names = self._due.names(campaigns, self.states.doubtful())
         arms = ARMS if self.experiment.tried is None else EVERY_ARM
         if most is not None and len(names) > most:
@@ -269,7 +260,7 @@ class Live:
         try:
             self.earlier.read(self.store)
         except StoreAwayError as error:
-            self._database_away(error)
+            self._database.away(error)
 
     def follow_champion(self, seconds: float | None = None) -> None:
         """Ask the registry for the champion; a change is written into the audit trail, once for all replicas.
@@ -283,21 +274,7 @@ class Live:
             else:
                 self.champion.ask(seconds)
             self.trial.follow()
-            version = self.champion.current.version
-            if version != self._followed:
-                self._served_changes.append((self._followed, version))
-                self._followed = version
-            while self._served_changes:
-                try:
-                    self._audit_change(*self._served_changes[0])
-                except StoreAwayError:
-                    return
-                self._served_changes.pop(0)
-
-    def _audit_change(self, before: int | None, after: int | None) -> None:
-        promotion = self.champion.promotion()
-        actor, reason = promotion.get("actor", "registry"), promotion.get("reason", "")
-        audit.note_once(self.store, actor, "bundle.serve", f"version {after}", before, after, reason)
+            self._promoted.note(self._database.open)
 
     def start(self) -> None:
         """Ask the registry, read everything once (of statistics `TOGETHER` campaigns'), and begin to watch."""
@@ -341,16 +318,15 @@ class Live:
         self.recorder.flush()
         self._keep(self._kept.unlike)
         self.states.flush()
-        if self._store is not None:
-            self._store.close()
+        self._database.close()
 
     def _look(self) -> None:
         try:
             changed = self.store.revision() != self.snapshot.revision
         except StoreAwayError as error:
-            self._database_away(error)
+            self._database.away(error)
             return
-        if changed or self._store_trouble is not None:
+        if changed or self._database.lost:
             self.reload()
         self._keep(self._kept.due)
 
@@ -360,22 +336,10 @@ class Live:
         except StoreAwayError:
             return  # its readers say so
 
-    def _database_away(self, error: StoreAwayError) -> None:
-        if self._store_trouble is None:
-            self._store_since = time.time()
-            _log.warning("%s", error)
-        self._store_trouble = str(error)
-
-    def _open(self) -> Store:
-        with self._opening:
-            if self._store is None:
-                self._store = Store(self.database, self.clock)
-            return self._store
-
     def _read(self, store: Store) -> None:
         # The revision first: what changes meanwhile is read again.
         revision, old = store.revision(), self.snapshot
-        whole = self._store_trouble is not None or not 0 <= old.revision <= revision
+        whole = self._database.lost or not 0 <= old.revision <= revision
         campaigns = self._changes.read(store, None if whole else old.campaigns)
         if not campaigns:
             # A first start: what the policy was trained on.

@@ -94,7 +94,7 @@ class Expectation:
         tables: dict[str, NDArray[Any]] = {
             "told": np.array(json.dumps(told, sort_keys=True)),
             "quiet": self.quiet_IPQ.astype(np.float32),
-            **{f"usual_{name}": table.numpy() for name, table in self.usual.tables().items()},
+            **{f"usual_{name}": getattr(self.usual, name).numpy() for name in _TABLES},
             **{f"threshold_{name}": np.asarray(getattr(self.thresholds, name)) for name in _THRESHOLDS},
         }
         parts = ("mu", "sigma") if lognormal else ("knots",)

@@ -24,6 +24,7 @@ Shapes: T cycles, K series, H delays, P platforms, L laws, R columns, D + 1 cycl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -91,26 +92,38 @@ class Delays:
     def law(self) -> Array:
         """Probability that a conversion comes so many cycles after its click, in the mean over what delays may be,
         (P, D + 1); at once where nothing says otherwise (`AT_ONCE`)."""
-        pmf_HD = _laws(FURTHEST)
-        law_PD = np.where(self._late, self.probability_PH @ pmf_HD, np.eye(1, FURTHEST + 1))
-        last = int((np.cumsum(law_PD, 1) < COME).sum(1).max())
-        return np.where(self._late, self.probability_PH @ _laws(last), np.eye(1, last + 1))
+        pmf_HD = np.stack([_pmf(FURTHEST + 1, mean, shape) for mean, shape, _ in KERNELS])
+        law_PD = self.probability_PH @ pmf_HD
+        law_PD[self.probability_PH[:, 0] >= AT_ONCE] = np.eye(1, FURTHEST + 1)
+        whole_PD = np.cumsum(law_PD, 1)
+        last = min(int((whole_PD < COME).sum(1).max()), FURTHEST)
+        return np.concatenate([law_PD[:, :last], 1 - whole_PD[:, last - 1 : last]], 1) if last else law_PD[:, :1]
 
-    def doubt(self) -> Array:
-        """One standard deviation of the law, (P, D + 1), along what is least known of it (the first principal
-        component): sums to 0; 0 where conversions are taken to come at once."""
-        law_PD = self.law()
-        off_PHD = _laws(law_PD.shape[1] - 1) - law_PD[:, None]
-        apart_PDD = np.einsum("ph,phd,phe->pde", self.probability_PH, off_PHD, off_PHD)
-        variance_PD, axis_PDD = np.linalg.eigh(apart_PDD)
-        # An axis has no sign; what comes at once leads.
-        first_PD = axis_PDD[..., -1] * np.where(axis_PDD[:, :1, -1] < 0, -1.0, 1.0)
-        return np.where(self._late, np.sqrt(np.maximum(variance_PD[:, -1:], 0.0)) * first_PD, 0.0)
 
-    @property
-    def _late(self) -> Mask:
-        """Platforms whose conversions do not come at once, (P, 1)."""
-        return np.asarray(self.probability_PH[:, :1] < AT_ONCE)
+def told(platforms: Sequence[str], law_PD: Array, days: float) -> str | None:
+    """How late conversions come, in a sentence; `None`: they are taken to come at once everywhere.
+
+    Args:
+        law_PD: `Delays.law`.
+        days: of a cycle.
+    """
+    mean_P = days * (law_PD * np.arange(law_PD.shape[1])).sum(1)
+    half_P = days * (np.cumsum(law_PD, 1) < 0.5).sum(1)
+    same = "on the same day" if days == 1 else "in the same cycle"
+    late = [
+        (f"on {name}", f"{mean:.1f} days", f"half {f'within {half:g}' if half else same}")
+        for name, mean, half in zip(platforms, mean_P, half_P, strict=True)
+        if mean > 0
+    ]
+    if not late:
+        return None
+    (where, first, half), *others = late
+    parts = [f"Conversions {where} come {first} after the click on average, {half}"]
+    parts += [", ".join((f"{where} {mean}", half)) for where, mean, half in others]
+    at_once = [name for name, mean in zip(platforms, mean_P, strict=True) if not mean > 0]
+    if at_once:
+        parts.append(f"on {', '.join(at_once)} they are taken to come at once")
+    return f"{'; '.join(parts)}; found from totals."
 
 
 def carriers(times: int) -> Array:
@@ -147,13 +160,6 @@ def _carrier(times: int, mean: float, shape: int) -> Array:
     begin = min(BEGIN, times)
     carrier[:, :begin] += before(times, mean, shape)[:, None] / begin
     return np.asarray(carrier)
-
-
-def _laws(last: int) -> Array:
-    """Of every delay, (H, D + 1); what comes later than in the last cycle comes in it."""
-    law_HD = np.stack([_pmf(last + 1, mean, shape) for mean, shape, _ in KERNELS])
-    law_HD[:, -1] += 1 - law_HD.sum(1)
-    return law_HD
 
 
 def _pmf(times: int, mean: float, shape: int) -> Array:

@@ -5,7 +5,7 @@ Shapes: T cycles, C campaigns, P platforms, D + 1 delays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -103,8 +103,6 @@ class Evidence:
     """Of impressions: what saturation leaves of their click probability."""
     whole: Aggregate | None = None
     """Of a spend history: rates and response as they were fitted as a whole."""
-    delay_doubt: Array = field(default_factory=lambda: np.zeros(0))
-    """One standard deviation of the delay's law, as `delay`; empty: known, or at once."""
     at_once_TCP: Array | None = None
     """Of a spend history, with the next: clicks of the cycle, each weighing what one converts over one of a usual cycle
     (`crossmix.fading`)."""
@@ -161,8 +159,8 @@ def _of_totals(config: Config, log: Log) -> Evidence:
     converting = whole["clicks"] * per_click(fading_of(aggregate), won).numpy()
     known = log.fitted_cycles()[:train, None, None] & (totals["impressions"] > 0)
     late = aggregate.delay.shape[1]
-    delay, doubt = np.zeros((2, *log.shape[1:], max(config.market.max_delay_cycles + 1, late)))
-    delay[..., :late], doubt[..., :late] = aggregate.delay, aggregate.delay_doubt
+    delay = np.zeros((*log.shape[1:], max(config.market.max_delay_cycles + 1, late)))
+    delay[..., :late] = aggregate.delay
     return Evidence(
         supplies=cells,
         saturation=aggregate.saturation,
@@ -173,7 +171,6 @@ def _of_totals(config: Config, log: Log) -> Evidence:
         fade_TCP=totals["impressions"] * mean_fade,
         requests_se=aggregate.requests_se,
         delay=delay,
-        delay_doubt=doubt if doubt.any() else np.zeros(0),
         seen_T=log.fitted_cycles()[:train],
         at_once_TCP=np.where(known, converting, 0.0),
         due_TCP=np.where(known, due(converting, aggregate.delay), 0.0),

@@ -20,7 +20,7 @@ from crossmix.artifacts import MarketReport
 from crossmix.config import Config, ConfigError
 from crossmix.constraints import TOLERANCE, Limits, check, project
 from crossmix.market.fit import contexts as resampled
-from crossmix.market.fit import estimators, strata
+from crossmix.market.fit import delays, estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.pooling import linked
@@ -44,14 +44,18 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
     log = read(data)
     market = estimate(config, data, log, fusion)
     save(market, out)
+    late = None
     if log.meta.aggregate:
         (out / SERVED).mkdir()
-        save(estimate(config, data, log, fusion, periods="all"), out / SERVED)
+        served = estimate(config, data, log, fusion, periods="all")
+        save(served, out / SERVED)
+        late = delays.told(served.platforms, served.delay[0].double().numpy(), served.cycle_hours / 24)
     report = {
         "price_kind": market.price_kind,
         "cycle_hours": market.cycle_hours,
         "generated": market.generated,
         "notes": _notes(market, log),
+        "late": late,
         "platforms": [
             {
                 "campaign": campaign,
@@ -117,7 +121,6 @@ def estimate(
         volume_week=_tensor(offer.week),
         response_week=_tensor(rates.week),
         delay=_tensor(evidence.delay),
-        delay_doubt=_tensor(evidence.delay_doubt),
         minimum=plan.limits.minimum_P,
         maximum=plan.limits.maximum_P,
         step=plan.limits.step_P,

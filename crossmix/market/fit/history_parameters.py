@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit.cut import cut
-from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.history_series import PRICE_CV, TOGETHER, WEEK, History
 from crossmix.market.fit.pooling import Pooled
 from crossmix.market.fit.regression import Line
@@ -81,8 +80,6 @@ class Aggregate:
     """Part of the variance of a parameter's errors that a campaign's platforms have in common, (C, P) each."""
     delay: Array
     """Probability that a conversion comes d cycles after its click, (P, D + 1)."""
-    delay_doubt: Array
-    """One standard deviation of that (`Delays.doubt`)."""
 
 
 def described(
@@ -94,13 +91,13 @@ def described(
     slope: Mapping[str, Pooled],
     bend: Mapping[str, Pooled],
     shift_CP: Array,
-    late: Delays,
+    delay_PD: Array,
 ) -> Aggregate:
     """The market's parameters of the pooled regressions.
 
     Args:
         shift_CP: what the level of impressions was raised by above the logarithm's mean (`smearing.py`).
-        late: how late conversions may come.
+        delay_PD: `Delays.law` of conversions.
     """
     gain = slope["impressions"][0].clip(*GAIN)
     whole_se = np.sqrt(sum(one.variance for one in slope.values()))
@@ -150,8 +147,7 @@ def described(
             "cvr": _shared(level["conversions"]),
             "value": _shared(level["value"]),
         },
-        delay=late.law(),
-        delay_doubt=late.doubt(),
+        delay=delay_PD,
     )
 
 

@@ -94,7 +94,7 @@ def fit(
         variance=np.maximum(logarithm.variance, shift.variance.reshape(history.cells)),
     )
     level["value"], lines["value"] = _value(history)
-    return described(settings, history, u_CP, lines, level, slope, bend, shift_CP, late)
+    return described(settings, history, u_CP, lines, level, slope, bend, shift_CP, late.law())
 
 
 def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[Pooled, Pooled, Pooled]:

@@ -194,15 +194,3 @@ def test_conversions_are_due_by_the_delays_law() -> None:
     )
     assert float(guessed.usual) == pytest.approx(0.2 * (60 + 0.3 * 55 + 1), rel=1e-6)
     assert float(guessed.noise) > (0.3 * 55 / 77.5) ** 2
-
-
-def test_what_the_delays_law_is_unsure_by_is_noise_where_clicks_change() -> None:
-    single = _single(cvr=0.2, cvr_drift=0.0)
-    unsure = Usual.of(replace(single, delay_doubt=torch.tensor([[[0.1, -0.07, -0.03]]])))
-    for clicks, doubt in (((100.0, 50.0, 10.0), (10 - 3.5 - 0.3) / 76), ((40.0, 40.0, 40.0), 0.0)):
-        clicks_DCP = torch.tensor(clicks, dtype=torch.float64)[:, None, None]
-        seen = evidence.conversions_seen(unsure, _row(conversions=9), clicks_DCP)
-        known = evidence.conversions_seen(Usual.of(single), _row(conversions=9), clicks_DCP)
-        assert float(seen.noise) == pytest.approx(doubt**2, rel=1e-5, abs=1e-12)
-        assert float(known.noise) == pytest.approx(0, abs=1e-12)
-        assert float(seen.usual) == float(known.usual)

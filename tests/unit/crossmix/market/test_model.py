@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from crossmix.config import Config, laptop
 from crossmix.market.environment import MECHANISMS, MarketEnvironment
-from crossmix.market.model import DOMAIN, DomainError, Market, check, load, save
+from crossmix.market.model import DOMAIN, DomainError, Market, check
 from crossmix.state import ALLOCATION
 from tests.support.markets import make_market
 
@@ -172,11 +170,3 @@ def test_an_action_that_is_none_is_refused_and_nothing_happens(action: torch.Ten
     with pytest.raises(DomainError, match=message):
         environment.step(action)
     assert torch.equal(environment.observe().state_BS, before)
-
-
-def test_what_a_delay_is_unsure_by_is_in_the_file_where_there_is_any(tmp_path: Path) -> None:
-    doubt = torch.tensor([0.25, -0.125, -0.125]).expand(2, 10, 3).clone()
-    for market, told in ((make_market(), False), (replace(make_market(), delay_doubt=doubt), True)):
-        save(market, tmp_path)
-        assert ("delay_doubt" in json.loads((tmp_path / "market.json").read_text())["tables"]) == told
-        assert torch.equal(load(tmp_path).delay_doubt, market.delay_doubt)

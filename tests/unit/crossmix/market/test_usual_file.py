@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -40,18 +39,6 @@ def test_it_comes_back_as_it_was(market: Market, tmp_path: Path) -> None:
     assert (read.campaigns, read.platforms) == (("c0", "c1", "c2"), tuple(market.platforms))
     same(read.usual, Usual.of(market))
     assert usual_file.as_bytes(read) == usual_file.as_bytes(named)
-
-
-def test_what_a_delay_is_unsure_by_comes_back_and_a_known_one_leaves_no_table(market: Market, tmp_path: Path) -> None:
-    doubt = torch.rand(3, 4, 3, generator=torch.Generator().manual_seed(1)) - 0.5
-    unsure = usual_file.Named.of(replace(market, delay_doubt=doubt))
-    file = tmp_path / "usual.npz"
-    for named, told in ((unsure, True), (usual_file.Named.of(market), False)):
-        file.write_bytes(usual_file.as_bytes(named))
-        same(usual_file.load(file).usual, named.usual)
-        with np.load(file) as archive:
-            assert ("doubt_DCP" in archive) == told
-    assert torch.equal(unsure.of_campaigns(["c2"]).doubt_DCP, unsure.usual.doubt_DCP[:, 2:])
 
 
 def test_rows_are_those_of_the_campaigns_asked_for(market: Market) -> None:

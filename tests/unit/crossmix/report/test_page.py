@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from crossmix.artifacts import ArtifactError, Evaluation, Summary
+from crossmix.artifacts import ArtifactError, Evaluation, MarketReport, Summary
 from crossmix.artifacts.ingested import DaySpend
 from crossmix.metrics import METRIC
 from crossmix.report.data import spend
@@ -82,6 +83,14 @@ def test_an_alignment_that_had_too_little_to_go_by_says_so(tmp_path: Path) -> No
     (steps["align"] / "align.json").write_text('{"target": "market", "kept": "trained", "too_few": 17, "enough": 100}')
     text = words(rendered(steps))
     assert "The log has 17 transitions, of the 100 that alignment asks for: nothing was moved" in text
+
+
+def test_how_late_conversions_come_is_said_where_it_was_found(page: str, tmp_path: Path) -> None:
+    steps = demo(tmp_path)
+    late = "Conversions on search come 3.1 days after the click on average, half within 2; found from totals."
+    replace(MarketReport.load(steps["market"]), late=late).save(steps["market"])
+    assert late in words(rendered(steps))
+    assert "after the click on average" not in words(page)
 
 
 def test_the_same_run_gives_the_same_page(page: str, tmp_path: Path) -> None:

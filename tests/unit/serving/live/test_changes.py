@@ -17,7 +17,6 @@ from serving.campaigns import service
 from serving.live import changes
 from serving.live.changes import Changes
 from serving.live.due import SLICE, Due
-from serving.live.kept import FEW, MOST_OFTEN, Kept
 from tests.support.counted import counted
 from tests.support.serving_live import PLATFORMS, START, raw
 
@@ -207,42 +206,3 @@ def test_of_another_database_everything_is_read(store: Store, few: Store) -> Non
     assert len(one.names(campaigns)) == SLICE
     one.look(few)
     assert one.names(campaigns) == sorted(campaigns)
-
-
-# ---- the file --------------------------------------------------------------------------------------------------------
-
-
-class Holds:
-    """A snapshot of so many campaigns."""
-
-    def __init__(self, many: int) -> None:
-        self.campaigns = dict.fromkeys(map(str, range(many)))
-
-
-def test_few_campaigns_are_kept_at_every_change_and_many_by_the_loop(tmp_path: Path) -> None:
-    now = [0.0]
-    kept = Kept(tmp_path / "campaigns.json", lambda: now[0])
-
-    def content() -> dict[str, int]:
-        now[0] += 0.5
-        return {"campaigns": 1}
-
-    few, many = Holds(FEW), Holds(FEW + 1)
-    assert (kept.quick(few), kept.due(few), kept.quick(many), kept.due(many)) == (True, True, False, True)
-    kept.write(many, content)
-    assert kept.file.read_text() == '{"campaigns": 1}\n'
-    assert kept.file.stat().st_mode & 0o077 == 0
-    assert (kept.unlike(many), kept.due(many)) == (False, False)
-    other = Holds(FEW + 1)
-    assert (kept.unlike(other), kept.due(other), kept.due(few)) == (True, False, True)
-    now[0] += MOST_OFTEN * 0.5
-    assert kept.due(other)
-
-
-def test_a_full_disk_is_tried_again_at_the_next_change(tmp_path: Path) -> None:
-    folder = tmp_path / "a file"
-    folder.write_text("")
-    kept, one = Kept(folder / "campaigns.json"), Holds(1)
-    with pytest.raises(OSError, match="a file"):
-        kept.write(one, dict)
-    assert (kept.due(one), kept.due(Holds(1))) == (False, True)

@@ -23,14 +23,6 @@ def same(one: Usual, other: Usual) -> None:
     assert one.days == other.days
 
 
-def test_what_a_delay_is_unsure_by_is_carried() -> None:
-    expectation = watching.expectation()
-    usual = replace(expectation.usual, doubt_DCP=0.1 * torch.ones_like(expectation.usual.delay_DCP))
-    found = Expectation.from_bytes(replace(expectation, usual=usual).as_bytes())
-    torch.testing.assert_close(found.usual.doubt_DCP, usual.doubt_DCP, rtol=0, atol=0)
-    assert not bool(expectation.usual.doubt_DCP.any())
-
-
 def test_it_is_read_as_it_was_written() -> None:
     expectation = watching.expectation()
     data = expectation.as_bytes()

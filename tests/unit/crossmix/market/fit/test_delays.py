@@ -132,12 +132,6 @@ def test_the_law_of_a_delay_is_the_mean_of_what_it_may_be() -> None:
     np.testing.assert_allclose(law[1, :-1], 0.75 * nbinom.pmf(at, 1, 1 / 5) + 0.25 * nbinom.pmf(at, 1, 1 / 8))
     # It ends where 99 % of the slowest platform's have come.
     assert law[1, :-2].sum() < 0.99 <= law[1, :-1].sum() + law[1, -1]
-    # What is not known of it, of two that it may be: a binary draw's deviation.
-    doubt = delays.Delays(np.stack([sure, open_, unsure])).doubt()
-    np.testing.assert_allclose(doubt[[0, 2]], 0, atol=1e-8)
-    apart = nbinom.pmf(at, 1, 1 / 5) - nbinom.pmf(at, 1, 1 / 8)
-    np.testing.assert_allclose(doubt[1, :-1], (0.75 * 0.25) ** 0.5 * apart, atol=1e-9)
-    np.testing.assert_allclose(doubt.sum(1), 0, atol=1e-9)
     # Where they may come at once they are taken to.
     np.testing.assert_array_equal(law[2], np.eye(1, law.shape[1])[0])
     assert delays.Delays(np.stack([unsure, unsure])).law().tolist() == [[1.0], [1.0]]
@@ -208,3 +202,25 @@ def test_revenue_that_is_booked_later_is_that_of_earlier_conversions() -> None:
     assert revenue[end].sum() / conversions[end].sum() < 0.98 * 40
     at_once = delays.of_values(conversions, 40.0 * conversions, known, np.arange(3), 3)
     assert at_once.probability_PH[:, 0].min() > 0.95
+
+
+def test_how_late_conversions_come_is_told_by_platform() -> None:
+    # 0.4 x 1 + 0.2 x 5 + 0.1 x 8 = 2.2 days; 3 on average, half after 3.
+    law = np.zeros((4, 9))
+    law[0, [0, 1, 5, 8]] = 0.3, 0.4, 0.2, 0.1
+    law[1, 0] = 1
+    law[2, [2, 3, 4]] = 0.25, 0.5, 0.25
+    law[3, [0, 3]] = 0.5, 0.5
+    names = ("meta", "audio", "search", "native")
+    assert delays.told(names, law, 1) == (
+        "Conversions on meta come 2.2 days after the click on average, half within 1; on search 3.0 days, half within "
+        "3; on native 1.5 days, half on the same day; on audio they are taken to come at once; found from totals."
+    )
+    assert delays.told(names[2:], law[2:], 7) == (
+        "Conversions on search come 21.0 days after the click on average, half within 21; on native 10.5 days, half in "
+        "the same cycle; found from totals."
+    )
+    assert delays.told(names[:1], law[:1], 1) == (
+        "Conversions on meta come 2.2 days after the click on average, half within 1; found from totals."
+    )
+    assert delays.told(names, np.eye(1, 4).repeat(4, 0), 1) is None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from components.market.step import told
+from crossmix.artifacts import MarketReport
 from crossmix.config import load
-from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.fit import estimate, fit
 from crossmix.market.fit.log import read
-from crossmix.market.model import Market
+from crossmix.market.model import Market, load_served
+from crossmix.schema import Dataset
 from tests.support.histories import ingested
 from tests.support.planted import history, late, planted
 
@@ -19,8 +24,8 @@ DAYS = 182
 MEAN = 7.0
 
 
-def fitted(folder: Path, seed: int, *, lag: float) -> tuple[Market, dict[str, np.ndarray]]:
-    """The market of all days, and the totals that it was fitted to, (T, 1, P) in the market's order."""
+def made(folder: Path, seed: int, *, lag: float) -> tuple[Dataset, dict[str, np.ndarray]]:
+    """The history's dataset, and its totals, (T, 1, P) in the planted order."""
     world = planted()
     frame = history(world, DAYS, seed, wandering=0.4)
     names = ("conversions", "revenue")
@@ -29,9 +34,14 @@ def fitted(folder: Path, seed: int, *, lag: float) -> tuple[Market, dict[str, np
         late(totals, names, np.full(4, lag), 1, seed)
         for name in names:
             frame[name] = totals[name].ravel()
-    data = ingested(folder, frame)
+    return ingested(folder, frame), totals
+
+
+def fitted(folder: Path, seed: int, *, lag: float) -> tuple[Market, dict[str, np.ndarray]]:
+    """The market of all days, and the totals that it was fitted to, (T, 1, P) in the market's order."""
+    data, totals = made(folder, seed, lag=lag)
     market = estimate(load("laptop"), data, read(data), None, periods="all")
-    order = [list(frame["platform"][:4]).index(name) for name in market.platforms]
+    order = [planted().platforms.index(name) for name in market.platforms]
     return market, {name: table[..., order] for name, table in totals.items()}
 
 
@@ -46,6 +56,27 @@ def test_a_market_has_the_delay_that_its_history_tells(tmp_path: Path) -> None:
     # In a steady state the delay changes nothing: the level is what all conversions are over all clicks.
     cvr = totals["conversions"].sum((0, 1)) / totals["clicks"].sum((0, 1))
     np.testing.assert_allclose(market.value["cvr"][0].numpy() / cvr, 1, atol=0.12)
+
+
+def test_a_run_tells_how_late_the_conversions_come_that_it_serves_by(tmp_path: Path) -> None:
+    data, _ = made(tmp_path, 5400, lag=MEAN)
+    (tmp_path / "market").mkdir()
+    fit(load("laptop"), data.path, tmp_path / "fusion", tmp_path / "market")
+    (line,) = told(tmp_path / "market")
+    served = load_served(tmp_path / "market")
+    assert line.startswith(f"Conversions on {served.platforms[0]} come ")
+    assert line.endswith("; found from totals.")
+    means = [float(mean) for mean in re.findall(r"([0-9.]+) days", line)]
+    at = torch.arange(served.delay.shape[2])
+    assert means == pytest.approx((served.delay[0] * at).sum(1).tolist(), abs=0.051)
+    assert np.mean(means) == pytest.approx(MEAN, rel=0.35)
+    # Half of a geometric law of that mean have come after 4 or 5 days.
+    halves = [int(half) for half in re.findall(r"half within ([0-9]+)", line)]
+    assert len(halves) == 4
+    assert all(2 <= half <= 7 for half in halves)
+    # Where none was found nothing is told.
+    replace(MarketReport.load(tmp_path / "market"), late=None).save(tmp_path / "market")
+    assert told(tmp_path / "market") == told(tmp_path / "fusion") == ()
 
 
 def test_what_is_expected_of_days_after_a_step_of_money_is_what_comes(tmp_path: Path) -> None:
