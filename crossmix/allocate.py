@@ -28,6 +28,10 @@ from crossmix.state import Layout
 Array = NDArray[Any]
 ALIKE = 0.01
 """Amounts this close, relative, count as the same."""
+HALVINGS = 60
+"""Bisections of `nearest`, to rounding."""
+MOVED = 5e-4
+"""A share as far from today's as a tenth of a percent, rounded, shows is not today's."""
 LEAST_LEFT = 0.01
 """Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
@@ -87,6 +91,7 @@ def explain(
     change: LimitChange | None = None,
     previous_P: Array | None = None,
     context_D: Array | None = None,
+    keep: bool = False,
 ) -> Allocation:
     """Split a campaign's next cycle and say why.
 
@@ -98,6 +103,7 @@ def explain(
         change: limits that differ from the bundle's.
         previous_P: last shares, (P,); `None`: no last cycle, so freezes and steps do not bind.
         context_D: fused context, (D,); `None`: the campaign's last one in the bundle.
+        keep: today's split, the plan's, as near as the limits let it, in place of the policy's.
 
     Raises:
         BundleError: the campaign is unknown.
@@ -120,14 +126,16 @@ def explain(
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)
-    share_P, static_P = decision.share_BM[0].astype(float), np.asarray(plan.share, float)
+    static_P = np.asarray(plan.share, float)
+    share_P = nearest(static_P, low_BP[0], high_BP[0]) if keep else decision.share_BM[0].astype(float)
     decided, asked = None, responder
     if decision.beliefs is not None:
         belief = decision.beliefs[0]
         usual = responder if belief.usual == campaign else bundle.responses.get(belief.usual, responder)
         asked = partial(belief.response, usual)
         elsewhere = other_budget(bundle, belief, state_BS[0], money)
-        decided = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
+        of_policy = Decided.of(belief, share_P, decision.logits_BM[0], elsewhere=elsewhere)
+        decided = Decided(belief, None) if keep else of_policy
     # Bundles of before, which tell no belief, answer as they did.
     response = asked(share_P, money) if decided is None else at_least(asked, share_P, money)
     static = asked(static_P, money)
@@ -135,6 +143,8 @@ def explain(
         bundle.platforms, limits, previous, share_P, (low_BP[0], high_BP[0]), response, money, decided,
         supply_known=ever is None, proved=bundle.proved(campaign, limits),
     )  # fmt: skip
+    if keep:
+        shares = as_today(shares, static_P)
     revenue = float(response.revenue_P.sum())
     interval = interval_of(revenue, response.total_se)
     return Allocation(
@@ -157,6 +167,31 @@ def explain(
         ),
         bundle=bundle.digest,
     )
+
+
+def nearest(share_P: Array, low_P: Array, high_P: Array) -> Array:
+    """The split within a box that is nearest to `share_P` (`constraints.project`, without torch); all (P,)."""
+    wanted_P, low_P, high_P = (np.asarray(values, float) for values in (share_P, low_P, high_P))
+    least, most = float((wanted_P - high_P).min()), float((wanted_P - low_P).max())
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        if np.clip(wanted_P - middle, low_P, high_P).sum() > 1:
+            least = middle
+        else:
+            most = middle
+    return np.clip(wanted_P - (least + most) / 2, low_P, high_P)
+
+
+def as_today(shares: Iterable[PlatformShare], today_P: Array) -> tuple[PlatformShare, ...]:
+    """What is said of platforms that keep today's shares, (P,), or what limits leave of them."""
+    told = []
+    for one, today in zip(shares, today_P.tolist(), strict=True):
+        kept = abs(one.share - today) < MOVED
+        held = "as today" if kept else f"{one.share:.1%}, as near today's {today:.1%} as the limits let"
+        binding = None if kept else one.binding
+        reason = f"{held}; the next unit earns {one.marginal_roi:.3g}"
+        told.append(one._replace(binding=binding, held=held, reason=reason))
+    return tuple(told)
 
 
 def farthest(ever: Ever, cycle_budget: float) -> float:

@@ -14,6 +14,7 @@ from crossmix.artifacts import (
     CreatorsJudged,
     CreatorsTrained,
     Curve,
+    Decision,
     Evaluation,
     FusionReport,
     GateTable,
@@ -70,6 +71,8 @@ class ReportInputs:
     meta_training: MetaTraining | None = None
     evaluation: Evaluation | None = None
     gates: GateTable | None = None
+    decision: Decision | None = None
+    """Of a spend history."""
     registration: Registration | None = None
     judged: TaskJudged | None = None
     """Of another task than the split."""
@@ -107,6 +110,7 @@ class ReportInputs:
             meta_training=read("meta", MetaTraining),
             evaluation=read("gate", Evaluation),
             gates=read("gate", GateTable),
+            decision=read("gate", Decision),
             registration=read("register", Registration),
             judged=read("gate", TaskJudged),
             catalogue=read("ingest", CatalogueReport),

@@ -28,6 +28,12 @@ UNASKED = 3
 TOLD = 0.005
 """Share of a platform that was never tried from which on a note tells it."""
 
+DOUBTED = (
+    "Today’s split is recommended. The best split, what it earns more, and budgets that meet a target by it are what "
+    "the fit alone says; with what the data leave open the best split is likelier to lose than to gain."
+)
+"""Said of an answer whose standing keeps today's split."""
+
 COVERS = (
     "Intervals (95 %) come from the standard errors of the fitted parameters, each drawn on its own: of a log of "
     "impressions requests, rates, value and saturation, of a spend history the response to money as a whole. They "
@@ -80,6 +86,11 @@ class WhatIf:
     """Date of the last cycle with spend of a campaign that is over."""
 
     @property
+    def kept(self) -> bool:
+        """Whether today's split is what is recommended, and the best one only what the fit alone says."""
+        return self.standing is not None and self.standing.keep
+
+    @property
     def together(self) -> str | None:
         """What a cycle costs with what is held; `None`: nothing is, or it is not this campaign's alone."""
         return together(self.budget, self.held, self.currency) if self.held and self.alone else None
@@ -95,7 +106,8 @@ class WhatIf:
     def notes(self) -> tuple[str, ...]:
         """What the intervals mean, and at which budget alone, and how far, something was proved."""
         proved = self.standing is not None and self.standing.word == "proved"
-        return (*self._over(), *self._never(), *(self._beyond() if proved else ()), *COVERS)
+        doubted = (DOUBTED,) if self.kept else ()
+        return (*doubted, *self._over(), *self._never(), *(self._beyond() if proved else ()), *COVERS)
 
     def _over(self) -> Iterator[str]:
         """That the campaign has ended."""
@@ -134,7 +146,7 @@ class WhatIf:
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; what is undefined is null."""
         answers: dict[str, Any] = plain(self)
-        return answers | {"notes": list(self.notes)}
+        return answers | {"notes": list(self.notes), "recommended": "today" if self.kept else "best"}
 
 
 def ask(

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from crossmix.whatif.target import TargetAnswer
 
 TEMPLATE = Path(__file__).with_name("whatif.html.j2")
+BY_FIT = "Best split earns more, by the fit alone"
+"""The gain of a split that is not recommended."""
+NEXT_UNIT = "Next unit: revenue of one more unit of budget, split as the limits ask."
 LIMITS = {"min": "floor", "max": "cap", "step": "step limit", "frozen": "freeze"}
 """What each kind of limit is called."""
 
 
 def render(answer: WhatIf, path: Path | None = None) -> str:
     """The page; also written to `path` if given."""
-    today = answer.budgets[0]
     sections = [
         *([("standing", "Standing")] if answer.standing else []),
         ("budgets", "Budgets"),
@@ -43,7 +45,7 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
         sections=sections,
         answer=answer,
         headline=_headline(answer),
-        keys=_keys(today),
+        keys=_keys(answer),
         budgets=_budgets(answer),
         splits=[(_label(one), number(one.best.budget), _split(answer, one)) for one in answer.budgets],
         limits=_limits(answer),
@@ -62,6 +64,11 @@ def render(answer: WhatIf, path: Path | None = None) -> str:
 
 def _headline(answer: WhatIf) -> str:
     now = answer.budgets[0]
+    if answer.kept:
+        return (
+            f"Keep today’s split of {number(answer.budget)} {answer.currency} per cycle: with what the data leave open "
+            "the best one of the fit is likelier to lose than to gain."
+        )
     gain = number(100 * now.gain.value / max(now.today.revenue.value, 1e-12))
     if now.gain.low <= 0 and not (answer.standing and answer.standing.word == "proved"):
         return (
@@ -74,13 +81,17 @@ def _headline(answer: WhatIf) -> str:
     )
 
 
-def _keys(now: BudgetAnswer) -> list[dict[str, str]]:
+def _keys(answer: WhatIf) -> list[dict[str, str]]:
+    now = answer.budgets[0]
+    told, name = (now.today, "today’s split") if answer.kept else (now.best, "best split")
+    gain = ("Against today’s split", now.gain, "revenue per cycle, same budget")
+    next_unit = ("Next unit of budget", now.next_unit, "earns so much revenue")
     rows = (
-        ("Revenue, best split", now.best.revenue, "per cycle, at today’s budget"),
-        ("Against today’s split", now.gain, "revenue per cycle, same budget"),
-        (METRIC["roas"].label, now.best.roas, METRIC["roas"].definition),
-        (METRIC["cpa"].label, now.best.cpa, METRIC["cpa"].definition),
-        ("Next unit of budget", now.next_unit, "earns so much revenue"),
+        (f"Revenue, {name}", told.revenue, "per cycle, at today’s budget"),
+        *([] if answer.kept else [gain]),
+        (METRIC["roas"].label, told.roas, METRIC["roas"].definition),
+        (METRIC["cpa"].label, told.cpa, METRIC["cpa"].definition),
+        (BY_FIT, now.gain, "not recommended: likelier to lose than to gain") if answer.kept else next_unit,
     )
     return [
         {"title": heading, "mean": number(one.value), "interval": _span(one), "meaning": meaning}
@@ -89,41 +100,49 @@ def _keys(now: BudgetAnswer) -> list[dict[str, str]]:
 
 
 def _budgets(answer: WhatIf) -> Table:
-    today = answer.budgets[0]
+    today, name = answer.budgets[0], "today’s split" if answer.kept else "best split"
     rows = []
     for one in sorted(answer.budgets, key=lambda item: item.best.budget):
+        told, gain = (one.today if answer.kept else one.best), _cell(one.gain, sign=True)
+        against = NOTHING if one is today else _cell(one.against_best_now, sign=True)
+        of_best = {"Against today’s split": gain, "Against the best now": against}
         rows.append(
             {
                 "Budget": Cell(number(one.best.budget), "num own" if one is today else "num", _label(one)),
-                "Revenue, best split": _cell(one.best.revenue),
-                "A single cycle": Cell(interval(*one.best.cycle_revenue), "num muted"),
-                "Against today’s split": _cell(one.gain, sign=True),
-                "Against the best now": NOTHING if one is today else _cell(one.against_best_now, sign=True),
-                title("conversions"): _cell(one.best.conversions),
-                title("cpa"): _cell(one.best.cpa),
-                title("roas"): _cell(one.best.roas),
-                title("utilisation"): Cell(metric("utilisation", one.best.utilisation.value), "num"),
-                "Next unit": _cell(one.next_unit),
+                f"Revenue, {name}": _cell(told.revenue),
+                "A single cycle": Cell(interval(*told.cycle_revenue), "num muted"),
+                **({} if answer.kept else of_best),
+                title("conversions"): _cell(told.conversions),
+                title("cpa"): _cell(told.cpa),
+                title("roas"): _cell(told.roas),
+                title("utilisation"): Cell(metric("utilisation", told.utilisation.value), "num"),
+                **({BY_FIT: gain} if answer.kept else {"Next unit": _cell(one.next_unit)}),
             }
         )
     return _table(
         f"Money in {answer.currency} per cycle; small type: 95 % interval from the fitted parameters. A single cycle: "
         f"95 % of cycles. {formula('roas', 'cpa', 'utilisation')}. "
-        "Next unit: revenue of one more unit of budget, split as the limits ask.",
+        + (f"{BY_FIT}: not recommended." if answer.kept else NEXT_UNIT),
         rows,
     )
 
 
 def _split(answer: WhatIf, one: BudgetAnswer) -> Table:
     held = {price.platform: price for price in one.limits}
-    pairs = sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value)
+    best = {plan.platform: plan for plan in one.best.platforms}
+    told = one.today.platforms if answer.kept else one.best.platforms
+    pairs = sorted(zip(told, answer.today, strict=True), key=lambda pair: -pair[0].share.value)
+    if answer.kept:
+        held = {}
+    share = "Best share, by the fit alone" if answer.kept else "Best share"
+    others = "All else is of today’s split." if answer.kept else "Where no limit holds, the marginal ROIs are equal."
     return _table(
-        f"Money in {answer.currency} per cycle. Where no limit holds, the marginal ROIs are equal.",
+        f"Money in {answer.currency} per cycle. {others}",
         [
             {
                 "Platform": Cell(plan.platform, "", _held(held.get(plan.platform))),
-                "Today": Cell(percent(now), "num muted"),
-                "Best share": _share_cell(plan.share, "num own"),
+                "Today": Cell(percent(now), "num own" if answer.kept else "num muted"),
+                share: _share_cell(best[plan.platform].share, "num muted" if answer.kept else "num own"),
                 "Amount": _cell(plan.amount),
                 title("revenue"): _cell(plan.revenue),
                 title("conversions"): _cell(plan.conversions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +34,22 @@ class Answer:
     """Money that no split moves, of all campaigns together."""
     alone: bool = True
     """The bundle knows no other campaign."""
+    fit_alone: Allocation | None = None
+    """The policy's split where `allocation` keeps today's, as the standing says to; `None`: it is the policy's."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         trusted = None if self.standing is None else asdict(self.standing)
-        return {"standing": trusted, "untried": sorted(self.untried), **self.allocation.as_dict()}
+        alone = None if self.fit_alone is None else self.fit_alone.as_dict()
+        return {
+            "standing": trusted, "untried": sorted(self.untried), **self.allocation.as_dict(), "fit_alone": alone,
+        }  # fmt: skip
 
     def table(self) -> str:
         """The answer for a terminal."""
         lines = [] if self.standing is None else [*self.standing.lines(), ""]
-        return "\n".join([*lines, table(self.allocation, self.untried, self.held, alone=self.alone)])
+        split = table(self.allocation, self.untried, self.held, alone=self.alone, fit_alone=self.fit_alone)
+        return "\n".join([*lines, split])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,8 @@ def allocate(
             answers.append(Over(name, ended[name]))
             continue
         previous = loaded.layout.of_platforms(statistics, "previous_share", len(loaded.platforms))
-        split = explain(
+        asked = partial(
+            explain,
             loaded,
             statistics,
             name,
@@ -124,13 +132,18 @@ def allocate(
             change=change(limits, freeze),
             previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
         )
+        split, trusted, fit_alone = asked(), known.of_bundle(loaded, out, name), None
+        # Limits that a proof of another campaign left hold this one at today's split already.
+        if trusted is not None and trusted.keep and name not in loaded.manifest.get("narrowed", {}):
+            split, fit_alone = asked(keep=True), split
         answers.append(
             Answer(
                 split,
-                known.of_bundle(loaded, out, name),
+                trusted,
                 known.untried(out, name) | loaded.untried.get(name, frozenset()),
                 loaded.held,
                 len(loaded.campaigns) == 1,
+                fit_alone,
             )
         )
     return tuple(answers)
@@ -173,7 +186,12 @@ DRIFTED = (
 
 
 def table(
-    answer: Allocation, untried: frozenset[str] = frozenset(), held: Sequence[Held] = (), *, alone: bool = True
+    answer: Allocation,
+    untried: frozenset[str] = frozenset(),
+    held: Sequence[Held] = (),
+    *,
+    alone: bool = True,
+    fit_alone: Allocation | None = None,
 ) -> str:
     """The answer for a terminal.
 
@@ -181,16 +199,20 @@ def table(
         untried: platforms where the campaign never spent, of which no marginal ROI is told.
         held: money that no split moves.
         alone: whether no other campaign is split beside it.
+        fit_alone: the policy's split where `answer` keeps today's.
     """
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
     names = [*(one.platform for one in answer.platforms), *(one.platform for one in held)]
     width = max(len("platform"), *map(len, names))
+    otherwise = {} if fit_alone is None else {one.platform: one.share for one in fit_alone.platforms}
+    kept = "" if fit_alone is None else ", split as today"
+    column = "" if fit_alone is None else f"  {'fit alone':>9}"
     lines = [
-        f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle",
+        f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle{kept}",
         "",
-        f"{'platform':{width}}   share      amount     revenue   marginal ROI          {'why':{wide}}  "
+        f"{'platform':{width}}   share{column}      amount     revenue   marginal ROI          {'why':{wide}}  "
         "differs from usual",
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
@@ -199,18 +221,24 @@ def table(
         if platform.platform in untried:
             marginal, why = f"{'never tried':20}", f"{platform.held}; what it earns is borrowed from others"
         lines.append(
-            f"{platform.platform:{width}}  {platform.share:6.1%}  {platform.amount:10,.2f}"
+            f"{platform.platform:{width}}  {platform.share:6.1%}"
+            f"{f'  {otherwise[platform.platform]:9.1%}' if otherwise else ''}  {platform.amount:10,.2f}"
             f"  {platform.expected_revenue:10,.2f}   {marginal}"
             f"  {why:{wide}}  {platform.differs or 'not known'}"
         )
     whose = "" if alone else ", of all campaigns"
-    lines += [f"{one.platform:{width}}    held  {one.today:10,.2f}   at its plan{whose}" for one in held]
+    lines += [
+        f"{one.platform:{width}}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}" for one in held
+    ]
     lines += [
         "",
         *([together(answer.budget, held, answer.currency)] if held and alone else []),
         f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
         f"({error}); ROI {answer.expected_roi:.2f}",
-        f"the plan's static split should earn {answer.static_revenue:,.2f}",
+        f"the plan's static split should earn {answer.static_revenue:,.2f}"
+        if fit_alone is None
+        else f"not recommended: the split of the column `fit alone` should earn {fit_alone.expected_revenue:,.2f} by "
+        "the fit alone; with what the data leave open it is likelier to lose than to gain",
         *([f"note: {DRIFTED}"] if any(one.differs not in (None, USUAL) for one in answer.platforms) else []),
         *answer.reasons,
         *(f"note: {note}" for note in answer.notes),

@@ -158,33 +158,75 @@ def _budgets(answer: WhatIf) -> list[str]:
         (
             "budget",
             "",
-            "revenue, best split",
-            "against today's split",
+            "revenue, today's split" if answer.kept else "revenue, best split",
+            *([] if answer.kept else ["against today's split"]),
             "conversions",
             "CPA",
             "ROAS",
             "utilisation",
-            "next unit earns",
+            "best split earns more, by the fit alone" if answer.kept else "next unit earns",
         )
     ]
     for one in sorted(answer.budgets, key=lambda item: item.best.budget):
+        gain, told = _interval(one.gain, 0, sign=True), one.today if answer.kept else one.best
         rows.append(
             (
                 f"{one.best.budget:,.0f}",
                 one.label,
-                _interval(one.best.revenue, 0),
-                _interval(one.gain, 0, sign=True),
-                _interval(one.best.conversions, 0),
-                _number(one.best.cpa.value, 2),
-                _number(one.best.roas.value, 2),
-                _part(one.best.utilisation.value),
-                _interval(one.next_unit, 2),
+                _interval(told.revenue, 0),
+                *([] if answer.kept else [gain]),
+                _interval(told.conversions, 0),
+                _number(told.cpa.value, 2),
+                _number(told.roas.value, 2),
+                _part(told.utilisation.value),
+                gain if answer.kept else _interval(one.next_unit, 2),
             )
         )
     return _grid(rows, left={1})
 
 
+def _kept(answer: WhatIf, one: BudgetAnswer) -> list[str]:
+    """Today's split of a budget, which is recommended, beside the best one by the fit alone."""
+    rows = [("platform", "today", "amount", "revenue", "CPA", "ROAS", "utilisation", "marginal ROI", "fit alone")]
+    pairs = zip(one.today.platforms, one.best.platforms, strict=True)
+    for now, best in sorted(pairs, key=lambda pair: -pair[0].share.value):
+        rows.append(
+            (
+                now.platform,
+                f"{now.share.value:.1%}",
+                f"{now.amount.value:,.0f}",
+                _interval(now.revenue, 0),
+                _number(now.cpa.value, 2),
+                _number(now.roas.value, 2),
+                _part(now.utilisation.value),
+                "never tried" if now.platform in answer.untried else _interval(now.marginal_roi, 2),
+                f"{best.share.value:.1%} [{100 * best.share.low:.1f}, {100 * best.share.high:.1f}]",
+            )
+        )
+    rows += [(name, what or "-", f"{amount:,.0f}", *["-"] * 6) for name, what, amount in _fixed(answer, one)]
+    low, high = one.today.cycle_revenue
+    return [
+        f"keep today's split of {one.today.budget:,.0f} ({one.label})",
+        "",
+        *_grid(rows, left={0}),
+        "",
+        f"revenue {_interval(one.today.revenue, 0)}; a single cycle may bring {low:,.0f} to {high:,.0f}",
+        f"not recommended: the best split by the fit alone should earn {_interval(one.gain, 0, sign=True)} more; with "
+        "what the data leave open it is likelier to lose than to gain",
+    ]
+
+
+def _fixed(answer: WhatIf, one: BudgetAnswer) -> list[tuple[str, str, float]]:
+    """Money that no split moves, and with it all."""
+    fixed = [(held.platform, "held", held.today) for held in answer.held]
+    if answer.together:
+        fixed.append(("all money", "", one.best.budget + sum(held.today for held in answer.held)))
+    return fixed
+
+
 def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
+    if answer.kept:
+        return _kept(answer, one)
     bounds = {price.platform: price for price in one.limits}
     rows = [("platform", "today", "best", "amount", "revenue", "CPA", "ROAS", "utilisation", "marginal ROI", "limit")]
     for best, now in sorted(zip(one.best.platforms, answer.today, strict=True), key=lambda pair: -pair[0].share.value):
@@ -203,9 +245,7 @@ def _split(answer: WhatIf, one: BudgetAnswer) -> list[str]:
                 _limit(best.platform, price, answer.untried),
             )
         )
-    fixed = [(held.platform, "held", held.today) for held in answer.held]
-    if answer.together:
-        fixed.append(("all money", "", one.best.budget + sum(held.today for held in answer.held)))
+    fixed = _fixed(answer, one)
     rows += [(name, "-", what or "-", f"{amount:,.0f}", "-", "-", "-", "-", "-", "") for name, what, amount in fixed]
     low, high = one.best.cycle_revenue
     lines = [f"best split of {one.best.budget:,.0f} ({one.label})", "", *_grid(rows, left={0, 9})]

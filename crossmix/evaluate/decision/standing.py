@@ -38,6 +38,8 @@ class Standing:
     """One sentence: what was shown, or which gate was not passed and what it lacks."""
     first_test: str | None
     """What to do that would settle it; `None`: it is proved, or nothing can be said."""
+    keep: bool = False
+    """The answer is today's split: the best one of the fit is likelier to lose than to gain."""
 
     def lines(self) -> list[str]:
         """For a terminal."""
@@ -60,20 +62,22 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         if own.ended is not None:
             return Standing("not enough", own.withheld or f"{own.campaign} ended on {own.ended}", None)
         test = sentence(own.first_test, decision.currency, decision.cycle_hours)
+        keeps = not own.proved and own.probability < EVEN
         if own.withheld is not None:
-            return Standing("not enough", own.withheld, test)
+            return Standing("not enough", f"{keep(own)}; {own.withheld}" if keeps else own.withheld, test, keeps)
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
         hardly = own.gain_interval[1] <= LITTLE * own.revenue
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
-            reason = f"today's split can hardly be bettered: {_gain(own, decision)}{lacks}"
-        elif own.probability < EVEN:
+            start = f"keep today's split of campaign {own.campaign}, which" if keeps else "today's split"
+            reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
+        elif keeps:
             reason = f"{keep(own)}; {reason}"
         fails = any(gate.verdict == FAIL for gate in missed)
         word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
-        return Standing(word, reason, test)
+        return Standing(word, reason, test, keeps)
     if not missed:
         shown = sum(gate.required and gate.verdict == PASS for gate in gates)
         return Standing("proved", f"all {shown} required gates passed", None)
@@ -118,10 +122,10 @@ def demand_led(platforms: Iterable[str]) -> str:
 
 
 def keep(own: CampaignDecision) -> str:
-    """What to do where the fit's best split is likelier to lose, which its tables do not show."""
+    """What to do where the fit's best split is likelier to lose, which the fit alone does not show."""
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"keep today's split of campaign {own.campaign}: by the fit alone, which tables tell, the best one earns "
+        f"keep today's split of campaign {own.campaign}: by the judged fit alone (tables tell the served one) the best one earns "
         f"{fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain (more with probability "
         f"{probability(own.probability)})"
     )
@@ -146,7 +150,8 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
     return (
         f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
-        f"more with probability {probability(own.probability)} (by the fit alone, as in tables, {fitted:+,.2f})"
+        f"more with probability {probability(own.probability)} (by the judged fit alone {fitted:+,.2f}; tables tell the "
+        "served one)"
         f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
     )
 

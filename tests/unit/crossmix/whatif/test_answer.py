@@ -13,9 +13,10 @@ from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.evaluate.decision.standing import Standing
 from crossmix.market.model import Market
-from crossmix.whatif.answer import COVERS
+from crossmix.whatif.answer import COVERS, DOUBTED
 from crossmix.whatif.page import render
 from crossmix.whatif.scene import Scene
+from pipelines.cli.whatif import table
 from tests.support.markets import make_market
 from tests.support.scenes import first_platform
 
@@ -51,6 +52,30 @@ def test_what_was_proved_is_at_todays_budget_and_the_answer_says_so(answer: what
         replace(answer, standing=Standing("plausible", "", None)),
     ):
         assert other.notes == COVERS
+
+
+def test_where_the_best_split_is_likelier_to_lose_todays_heads_the_answer(answer: whatif.WhatIf) -> None:
+    kept = replace(answer, standing=Standing("not enough", "keep today's split of campaign c0", "a test", keep=True))
+    assert answer.as_dict()["recommended"] == "best"
+    assert kept.as_dict()["recommended"] == "today"
+    assert kept.notes[0] == DOUBTED
+    now = answer.budgets[0]
+    page, lines = render(kept), table(kept).splitlines()
+    assert "Keep today’s split of" in page
+    assert "The best split of today’s" not in page
+    assert "Revenue, best split" not in page
+    assert "Best share, by the fit alone" in page
+    heading, row = (next(line for line in lines if word in line) for word in ("  CPA", " today  "))
+    assert heading.split("  ")[-1] == "best split earns more, by the fit alone"
+    gain = f"{now.gain.value:+,.0f} [{now.gain.low:+,.0f}, {now.gain.high:+,.0f}]"
+    assert row.endswith(gain)
+    assert f"{now.today.revenue.value:,.0f} [" in row
+    assert f"keep today's split of {1.3 * answer.budget:,.0f} (+30%)" in lines
+    shares = {one.platform: f"{one.share.value:.1%}" for one in answer.budgets[3].today.platforms}
+    rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith("p")}
+    assert rows == shares
+    assert not any(line.startswith("best split of") for line in lines)
+    assert any(line.startswith("best split of") for line in table(answer).splitlines())
 
 
 def test_questions_that_cannot_be_asked(market: Market, scene: Scene) -> None:

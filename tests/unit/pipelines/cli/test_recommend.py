@@ -43,7 +43,7 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
     assert DRIFTED not in table(usual)
 
 
-def unregistered(out: Path) -> Bundle:
+def unregistered(out: Path, probability: float = 0.7) -> Bundle:
     """A run whose gates did not pass: a judged bundle, its gates and its decision, and no champion."""
     folder = out / "steps" / "gate" / "key"
     folder.mkdir(parents=True)
@@ -53,7 +53,7 @@ def unregistered(out: Path) -> Bundle:
     GateTable(gates=(LACKS,), passed=False).save(folder)
     rows = OWN.platforms
     new = [row.__class__(**{**asdict(row), "platform": f"p{slot}", "tried": slot > 0}) for slot, row in enumerate(rows)]
-    one = OWN.__class__(**{**{name: getattr(OWN, name) for name in OWN.__slots__}, "campaign": "c0", "probability": 0.7,
+    one = OWN.__class__(**{**{name: getattr(OWN, name) for name in OWN.__slots__}, "campaign": "c0", "probability": probability,
                            "proved": False, "platforms": tuple(new)})  # fmt: skip
     decision(one).save(folder)
     RunRecord(run_id="r", config={}, steps={"gate": "steps/gate/key"}).save(out)
@@ -78,6 +78,60 @@ def test_a_run_that_registered_nothing_answers_with_the_bundle_that_was_judged(t
     assert [line.split()[0] for line in lines if "never tried" in line] == ["p0"]
     plain = answer.as_dict()
     assert (plain["standing"]["word"], plain["untried"], plain["campaign"]) == ("not enough", ["p0"], "c0")
+
+
+def test_a_split_that_is_likelier_to_lose_stays_as_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = unregistered(tmp_path, probability=0.34)
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
+    monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: [statistics] * len(names))
+    (answer,) = allocate(bundle_of(tmp_path), tmp_path, "c0", budget=200.0, out=tmp_path)
+    assert isinstance(answer, Answer)
+    today = dict(zip(bundle.platforms, bundle.plans["c0"].share, strict=True))
+    kept = {one.platform: one for one in answer.allocation.platforms}
+    assert {name: one.share for name, one in kept.items()} == pytest.approx(today, abs=1e-6)
+    assert {name: one.amount for name, one in kept.items()} == pytest.approx({p: 200 * s for p, s in today.items()})
+    assert answer.allocation.expected_revenue == pytest.approx(answer.allocation.static_revenue)
+    assert all(one.held == "as today" and one.binding is None for one in kept.values())
+    # What the policy would do stands beside it, and is said not to be recommended.
+    alone = explain(bundle, statistics, "c0", bundle.responses["c0"], budget=200.0)
+    assert answer.fit_alone is not None
+    assert [one.share for one in answer.fit_alone.platforms] == [one.share for one in alone.platforms]
+    assert max(abs(one.share - today[one.platform]) for one in alone.platforms) > 0.01
+    lines = answer.table().splitlines()
+    assert lines[0].startswith("NOT ENOUGH, explore like this: keep today's split of campaign c0: ")
+    assert lines[3].endswith("for the next cycle, split as today")
+    row = next(line.split() for line in lines if line.startswith("p1"))
+    other = next(one for one in alone.platforms if one.platform == "p1")
+    assert row[1:3] == [f"{today['p1']:.1%}", f"{other.share:.1%}"]
+    assert any(line.startswith("not recommended: the split of the column `fit alone`") for line in lines)
+    plain = answer.as_dict()
+    assert plain["standing"]["keep"] is True
+    assert plain["fit_alone"]["expected_revenue"] == pytest.approx(alone.expected_revenue)
+    # Limits that are asked for hold, and what they leave is as near today's as can be.
+    (bound,) = allocate(bundle_of(tmp_path), tmp_path, "c0", limits=[f"p1::{today['p1'] / 2}"], out=tmp_path)
+    assert isinstance(bound, Answer)
+    less = {one.platform: one for one in bound.allocation.platforms}
+    assert less["p1"].share == pytest.approx(today["p1"] / 2, abs=1e-6)
+    assert less["p2"].share - today["p2"] == pytest.approx(today["p1"] / 6, abs=1e-6)
+    assert less["p1"].held == f"{today['p1'] / 2:.1%}, as near today's {today['p1']:.1%} as the limits let"
+    # Limits of another campaign's proof hold it at today's split: what is served is what is told.
+    folder = bundle_of(tmp_path)
+    bundles.annotate(folder, [asdict(LACKS)], narrowed={"c0": {"min": ["p0"], "max": ["p1"]}})
+    (held,) = allocate(folder, tmp_path, "c0", out=tmp_path)
+    assert isinstance(held, Answer)
+    assert held.fit_alone is None
+    assert held.as_dict()["fit_alone"] is None
+
+
+def test_a_gain_that_is_likelier_than_not_is_the_policys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unregistered(tmp_path, probability=0.5)
+    statistics = ALLOCATION.statistics(states(make_market(seed=3, campaigns=2, platforms=4), 1).numpy())[0]
+    monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: [statistics] * len(names))
+    (answer,) = allocate(bundle_of(tmp_path), tmp_path, "c0", out=tmp_path)
+    assert isinstance(answer, Answer)
+    assert answer.fit_alone is None
+    assert "fit alone" not in answer.table().split("\n", 1)[1]
 
 
 def test_a_champion_answers_first_and_its_own_gates_speak_for_it(tmp_path: Path) -> None:

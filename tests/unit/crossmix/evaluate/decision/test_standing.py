@@ -58,7 +58,8 @@ def test_proved_says_what_it_gains() -> None:
     assert (found.word, found.first_test) == ("proved", None)
     assert found.lines() == [
         "PROVED: the recommended split of 1,000.00 EUR per cycle earns +120.00 against as today (+6.0%), "
-        "90 % interval [+20.00, +220.00], more with probability 0.98 (by the fit alone, as in tables, +120.00)"
+        "90 % interval [+20.00, +220.00], more with probability 0.98 (by the judged fit alone +120.00; tables tell "
+        "the served one)"
     ]
 
 
@@ -100,12 +101,25 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     found = standing([LACKS], decision(doubted), "x")
     assert found.word == "not enough"
     assert found.reason.startswith(
-        "keep today's split of campaign x: by the fit alone, which tables tell, the best one earns +120.00, but with "
-        "what the data leave open it is likelier to lose than to gain (more with probability 0.34); gate decision.gain"
+        "keep today's split of campaign x: by the judged fit alone (tables tell the served one) the best one earns "
+        "+120.00, but with what the data leave open it is likelier to lose than to gain (more with probability 0.34); gate decision.gain"
     )
     assert found.first_test is not None
+    assert found.keep
     even = standing([LACKS], decision(replace(doubted, probability=0.5)), "x")
     assert even.reason.startswith("gate decision.gain")
+    assert not even.keep
+    # Also where it can hardly be bettered, where nothing is judged, and in a run whose gates passed for another campaign.
+    hardly = standing([LACKS], decision(replace(doubted, gain_interval=(-90.0, 9.0))), "x")
+    assert hardly.reason.startswith("keep today's split of campaign x, which can hardly be bettered: ")
+    withheld = standing([LACKS], decision(replace(doubted, withheld="of campaign x tv rose")), "x")
+    assert withheld.reason.startswith("keep today's split of campaign x: ")
+    assert withheld.reason.endswith("; of campaign x tv rose")
+    registered = standing([PASSED], decision(replace(OWN, campaign="y"), doubted), "x")
+    assert registered.reason.startswith("keep today's split of campaign x: ")
+    assert hardly.keep and withheld.keep and registered.keep
+    assert not standing([PASSED], decision(OWN), "x").keep
+    assert not standing([LACKS], decision(replace(doubted, ended="2025-03-06")), "x").keep
 
 
 def test_a_gate_that_failed_makes_an_answer_not_enough_whatever_else() -> None:
@@ -133,9 +147,9 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     assert whole.reason.startswith(
         "of campaign y the split that the fit would choose of 1,000.00 EUR per cycle earns +120.00"
     )
-    assert whole.reason.endswith("(by the fit alone, as in tables, +120.00), wanted 0.95 in draws and weeks alike")
+    assert whole.reason.endswith("tables tell the served one), wanted 0.95 in draws and weeks alike")
     new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
-    assert standing([PASSED], decision(new), "y").reason.endswith("+120.00), tiktok was never tried there")
+    assert standing([PASSED], decision(new), "y").reason.endswith("served one), tiktok was never tried there")
     assert standing([PASSED], decision(OWN, other), "x").word == "proved"
 
 
