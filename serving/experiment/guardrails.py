@@ -222,4 +222,7 @@ def _enough(outcomes: Outcomes, chance: float) -> int:
     if not 0 < weight < 1:
         return outcomes.experiment.days + 1  # nothing to compare: one arm serves everybody
     once = weight ** (weight / (1 - weight)) - weight ** (1 / (1 - weight))
+    if not 0 < once < 1:
+        # Of hardly any users silence is always luck, of nearly all of them never: the two ends of floating point.
+        return 2 if weight > 0.5 else outcomes.experiment.days + 1
     return max(math.ceil(math.log(chance / outcomes.experiment.days) / math.log(once)), 2)
