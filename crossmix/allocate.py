@@ -127,7 +127,7 @@ def explain(
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)
     static_P = np.asarray(plan.share, float)
-    share_P = nearest(static_P, low_BP[0], high_BP[0]) if keep else decision.share_BM[0].astype(float)
+    share_P: Any = nearest(static_P, low_BP[0], high_BP[0]) if keep else decision.share_BM[0].astype(float)
     decided, asked = None, responder
     if decision.beliefs is not None:
         belief = decision.beliefs[0]

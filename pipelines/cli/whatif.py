@@ -203,7 +203,10 @@ def _kept(answer: WhatIf, one: BudgetAnswer) -> list[str]:
                 f"{best.share.value:.1%} [{100 * best.share.low:.1f}, {100 * best.share.high:.1f}]",
             )
         )
-    rows += [(name, what or "-", f"{amount:,.0f}", *["-"] * 6) for name, what, amount in _fixed(answer, one)]
+    rows += [
+        (name, what or "-", f"{amount:,.0f}", "-", "-", "-", "-", "-", "-")
+        for name, what, amount in _fixed(answer, one)
+    ]
     low, high = one.today.cycle_revenue
     return [
         f"keep today's split of {one.today.budget:,.0f} ({one.label})",

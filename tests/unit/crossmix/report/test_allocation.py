@@ -46,7 +46,8 @@ def test_a_campaign_that_keeps_todays_split_is_named_before_the_policys() -> Non
     gates = GateTable(gates=(LACKS,), passed=False)
     (line,) = kept(gates, decision(doubted, replace(doubted, campaign="y", probability=0.6)))
     assert line.startswith("keep today's split of campaign x: ")
-    page = str(markup("allocation.html.j2", kept=[line], policy="", oracle="", simplex="", largest=[], legend=[]))
+    words = dict.fromkeys(("campaign", "seed", "apart", "policy", "oracle", "simplex", "covered"), "")
+    page = str(markup("allocation.html.j2", kept=[line], largest=[], legend=[], **words))
     assert page.index("keep today") < page.index("The policy: share")
     assert kept(gates, None) == []
 

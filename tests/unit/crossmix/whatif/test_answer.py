@@ -72,8 +72,9 @@ def test_where_the_best_split_is_likelier_to_lose_todays_heads_the_answer(answer
     assert f"{now.today.revenue.value:,.0f} [" in row
     assert f"keep today's split of {1.3 * answer.budget:,.0f} (+30%)" in lines
     shares = {one.platform: f"{one.share.value:.1%}" for one in answer.budgets[3].today.platforms}
-    rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith("p")}
-    assert rows == shares
+    rows = {line.split()[0]: line.split()[1] for line in lines if line.startswith(("p0", "p1", "p2"))}
+    assert rows.items() <= shares.items()
+    assert len(rows) == 3
     assert not any(line.startswith("best split of") for line in lines)
     assert any(line.startswith("best split of") for line in table(answer).splitlines())
 

@@ -53,8 +53,8 @@ def unregistered(out: Path, probability: float = 0.7) -> Bundle:
     GateTable(gates=(LACKS,), passed=False).save(folder)
     rows = OWN.platforms
     new = [row.__class__(**{**asdict(row), "platform": f"p{slot}", "tried": slot > 0}) for slot, row in enumerate(rows)]
-    one = OWN.__class__(**{**{name: getattr(OWN, name) for name in OWN.__slots__}, "campaign": "c0", "probability": probability,
-                           "proved": False, "platforms": tuple(new)})  # fmt: skip
+    one = OWN.__class__(**{**{name: getattr(OWN, name) for name in OWN.__slots__}, "campaign": "c0", "proved": False,
+                           "probability": probability, "platforms": tuple(new)})  # fmt: skip
     decision(one).save(folder)
     RunRecord(run_id="r", config={}, steps={"gate": "steps/gate/key"}).save(out)
     return bundle

@@ -102,14 +102,15 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     assert found.word == "not enough"
     assert found.reason.startswith(
         "keep today's split of campaign x: by the judged fit alone (tables tell the served one) the best one earns "
-        "+120.00, but with what the data leave open it is likelier to lose than to gain (more with probability 0.34); gate decision.gain"
+        "+120.00, but with what the data leave open it is likelier to lose than to gain (more with probability "
+        "0.34); gate decision.gain"
     )
     assert found.first_test is not None
     assert found.keep
     even = standing([LACKS], decision(replace(doubted, probability=0.5)), "x")
     assert even.reason.startswith("gate decision.gain")
     assert not even.keep
-    # Also where it can hardly be bettered, where nothing is judged, and in a run whose gates passed for another campaign.
+    # Also where it can hardly be bettered, where nothing is judged, and where gates passed for another campaign.
     hardly = standing([LACKS], decision(replace(doubted, gain_interval=(-90.0, 9.0))), "x")
     assert hardly.reason.startswith("keep today's split of campaign x, which can hardly be bettered: ")
     withheld = standing([LACKS], decision(replace(doubted, withheld="of campaign x tv rose")), "x")
@@ -117,7 +118,7 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     assert withheld.reason.endswith("; of campaign x tv rose")
     registered = standing([PASSED], decision(replace(OWN, campaign="y"), doubted), "x")
     assert registered.reason.startswith("keep today's split of campaign x: ")
-    assert hardly.keep and withheld.keep and registered.keep
+    assert [hardly.keep, withheld.keep, registered.keep] == [True, True, True]
     assert not standing([PASSED], decision(OWN), "x").keep
     assert not standing([LACKS], decision(replace(doubted, ended="2025-03-06")), "x").keep
 
