@@ -65,6 +65,8 @@ def test_where_the_best_split_is_likelier_to_lose_todays_heads_the_answer(answer
     assert "The best split of today’s" not in page
     assert "Revenue, best split" not in page
     assert "Best share, by the fit alone" in page
+    assert page.count("→ best by the fit alone ") == len(answer.platforms)
+    assert "→ best by the fit alone " not in render(answer)
     heading, row = (next(line for line in lines if word in line) for word in ("  CPA", " today  "))
     assert heading.split("  ")[-1] == "best split earns more, by the fit alone"
     gain = f"{now.gain.value:+,.0f} [{now.gain.low:+,.0f}, {now.gain.high:+,.0f}]"
