@@ -74,7 +74,7 @@ def product(world: World, folder: Path) -> Answer:
     dataset.mkdir()
     fitted.mkdir()
     began = time.process_time()
-    market = _market(config, dataset, fitted)
+    market = fitted_market(config, dataset, fitted)
     scenes = {name: whatif.make_scene(market, name) for name in market.campaigns}
     budget_C = world.today_CP.sum(1) * world.days_per_row
     answers = {name: whatif.best_split(scenes[name], float(budget_C[c])) for c, name in _campaigns(world, market)}
@@ -114,7 +114,7 @@ def _accepted(world: World, market: Market, judged: Decided) -> Array:
     return split_CP
 
 
-def _market(config: Config, dataset: Path, fitted: Path) -> Market:
+def fitted_market(config: Config, dataset: Path, fitted: Path) -> Market:
     """The market that the steps of a run leave; a spend history has no fusion."""
     ingest(config, dataset)
     fit(config, dataset, dataset.parent / "fusion", fitted)

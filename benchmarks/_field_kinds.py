@@ -37,6 +37,8 @@ class Kind:
     moves: str = ""
     """What today is no longer like the history's mean: grows, shrinks (all platforms, along the whole history), steps
     (one platform, from some day on)."""
+    budgets: tuple[int, float] | None = None
+    """From which day on all spend is how many times as large; `None`: it only wanders."""
 
 
 def _outside(family: str) -> dict[str, Kind]:

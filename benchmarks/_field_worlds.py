@@ -166,13 +166,16 @@ class World:
         return 1 - self.revenue(spend_CP) / self.revenue(self.best(budget_C, probe))
 
 
-def world(kind: str, seed: int) -> World:
+def world(kind: str, seed: int, changed: Kind | None = None) -> World:
     """The world of that kind (`KINDS`, `SIXTY`) and seed; the same one each time.
+
+    Args:
+        changed: what the kind is for this world; its numbers are drawn as those of `kind`.
 
     Raises:
         KeyError: an unknown kind.
     """
-    bent = Kind(1.0, days=120, campaigns="many") if kind == SIXTY else KINDS[kind]
+    bent = changed or (Kind(1.0, days=120, campaigns="many") if kind == SIXTY else KINDS[kind])
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
     platforms = _platforms(bent, rng)
     alone = _response(bent, rng, len(platforms))
@@ -188,8 +191,19 @@ def world(kind: str, seed: int) -> World:
     spend_TCP = _spend(bent, rng, response.spend, demand_T) * moves.followed
     noise = np.exp(_wander(rng, (2, *spend_TCP.shape), NOISE, axis=1) - 0.5 * NOISE**2)
     day_T = demand_T[:, None, None]
-    played = response.play(spend_TCP / (day_T * moves.volume * moves.price), noise, rng)
-    counts = _counted(played, day_T * moves.volume, moves.sold, rng)
+
+    def brought(spend_TCP: Array, rng: np.random.Generator) -> dict[str, Array]:
+        played = response.play(spend_TCP / (day_T * moves.volume * moves.price), noise, rng)
+        return _counted(played, day_T * moves.volume, moves.sold, rng)
+
+    counts = brought(spend_TCP, rng)
+    if bent.budgets is not None:
+        # By numbers of their own, so that the account and the days before stay what they were.
+        day, times = bent.budgets
+        spend_TCP[day:] *= times
+        moved = brought(spend_TCP, np.random.default_rng([zlib.crc32(kind.encode()), seed, 3]))
+        for name, counted in counts.items():
+            counted[day:] = moved[name][day:]
     if bent.lagged:
         counts["conversions"] = _lagged(kind, seed, counts["conversions"])
     revenue = _booked(bent, rng, counts["conversions"], value_P)
