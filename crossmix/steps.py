@@ -28,16 +28,16 @@ AGO = 4.3
 """Windows before the end within which steps are asked for; older ones are history that a fit follows."""
 BEFORE, EARLIER = 3, 2
 """Windows that tell the rate before, and least number of windows' days that tell what is usual."""
-LEAST = 0.25
+LEAST = 0.3
 """|ln| of a step that is worth telling."""
 BEYOND, USUAL, COUNTED = 1.5, 4.5, 4.0
 """Over the largest of what was before, over its mean square's root, over the deviation of counting."""
-BESIDE, BESIDE_USUAL = 1.2, 4.0
+BESIDE, BESIDE_USUAL = 1.0, 2.5
 """The first two of the platform less the others, which move too."""
 OF_SPEND = 0.7
 """Most that a rate moves by with ln spend."""
 STAYED = 0.5
-"""Part of the step that every half window since keeps."""
+"""Part of the step that every half window since keeps, and of that part, what it keeps beside the others."""
 FEW = 10.0
 """Expected counts below which half a window tells nothing."""
 
@@ -98,9 +98,10 @@ def _clearest(
     if before_S.sum() < EARLIER * window:
         return None
     sign, least = np.sign(own_S[best]), max(LEAST, COUNTED * noise_S[best], OF_SPEND * abs(spent_S[best]))
+    asked = ((own_S, least, BEYOND, USUAL), (beside_S, max(LEAST, STAYED * least), BESIDE, BESIDE_USUAL))
     clear = all(
-        sign * one_S[best] >= max(least, most * np.abs(one_S[before_S]).max(), usual * _size(one_S[before_S]))
-        for one_S, most, usual in ((own_S, BEYOND, USUAL), (beside_S, BESIDE, BESIDE_USUAL))
+        sign * one_S[best] >= max(above, most * np.abs(one_S[before_S]).max(), usual * _size(one_S[before_S]))
+        for one_S, above, most, usual in asked
     )
     return best if clear else None
 
@@ -122,7 +123,9 @@ def _off(sums: list[Array], since: list[Array], at_S: npt.NDArray[np.int64], win
         off = np.log((came + half) / (expected + half))
         spent = np.log(since[2].sum(1) / length) - np.log(before[2].sum(1) / (BEFORE * window))
     sound = (expected > 0) & (events[0] >= 2 * FEW) & np.isfinite(spent)
-    noise = np.sqrt(1 / np.maximum(events[0], 0.5) + 1 / np.maximum(events[1], 0.5))
+    # As counting strays where nothing moved: as many events as before.
+    came_before = events[0] * length / (BEFORE * window)
+    noise = np.sqrt(1 / np.maximum(events[0], 0.5) + 2 / np.maximum(events[1] + came_before, 0.5))
     return [np.where(sound, one, np.nan) for one in (off, spent, noise)]
 
 
@@ -143,7 +146,7 @@ def _likeliest(sums: list[Array], at: int, window: int, platform: int) -> int:
     """Day between two rates, of counts that stray as events do, by likelihood."""
     count, exposure, _, events = (np.diff(one[:, :, platform].sum(1)[at - BEFORE * window :]) for one in sums)
     unit = events.sum() / max(float(count.sum()), 1e-12)
-    days = np.arange(BEFORE * window - window, min(BEFORE * window + window, len(count) - window // 2))
+    days = np.arange(BEFORE * window - window, min(BEFORE * window + window, len(count) - window) + 1)
     count, exposure = np.append(0.0, (unit * count).cumsum()), np.append(0.0, exposure.cumsum())
     early, late = count[days], count[-1] - count[days]
     likely = early * np.log(np.maximum(early, 0.5) / np.maximum(exposure[days], 1e-12))
@@ -155,18 +158,23 @@ def _stayed(sums: list[Array], at: int, window: int, gain_P: Array, platform: in
     """ln of the rate since over that of before; `None` where half a window is back, or is where all are."""
     half, end = max(window // 2, 1), len(sums[0]) - 1
 
-    def moved(begin: int, stop: int) -> tuple[float, float, float]:
-        """ln, the same less the others', and events."""
+    def moved(begin: int, stop: int) -> tuple[float, float, float, float]:
+        """ln, the same less the others', that of money, and events."""
         since = [(one[stop] - one[begin])[None] for one in sums]
         off_1P, spent_1P, _ = _off(sums, since, np.array([at]), window, stop - begin)
         own_P = (off_1P - gain_P * spent_1P)[0]
         others = float(_median(np.delete(own_P, platform)[None])[0])
-        return float(own_P[platform]), float(own_P[platform] - others), float(since[3][0, :, platform].sum())
+        own, spent, events = own_P[platform], spent_1P[0, platform], since[3][0, :, platform].sum()
+        return float(own), float(own - others), float(spent), float(events)
 
     for begin in range(at, end - half + 1, half):
         # The last part has what is left over.
-        own, beside, events = moved(begin, end if begin + 2 * half > end else begin + half)
+        own, beside, _, events = moved(begin, end if begin + 2 * half > end else begin + half)
         told = not np.isnan(own) and events * np.exp(max(-step, 0.0)) >= FEW
-        if told and min(np.sign(step) * own, np.sign(step) * beside) < STAYED * abs(step) - events**-0.5:
+        kept = min(np.sign(step) * own, np.sign(step) * beside / STAYED)
+        if told and kept < STAYED * abs(step) - events**-0.5:
             return None
-    return moved(at, end)[0]
+    own, _, spent, _ = moved(at, end)
+    # Nor may what money did, by a rule that is fitted, make a step larger than it looks.
+    least = min(abs(own), abs(own + float(gain_P[platform]) * spent))
+    return own if least >= max(LEAST, OF_SPEND * abs(spent)) else None
