@@ -238,7 +238,7 @@ class History:
             weights.append(weight_P[self.platform_K])
         return regression.mixed(lines, np.stack(weights)), found
 
-    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None) -> Delays:
+    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None) -> Delays:
         """How likely each delay of conversions is, by platform."""
         conversions, (size, times) = self.totals_TK["conversions"], due_HTK.shape[:2]
         some = delays.most(np.where(self.seen_TK, conversions, 0.0), self.platform_K)
