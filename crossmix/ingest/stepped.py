@@ -8,7 +8,7 @@ Shapes: T cycles, C campaigns, P platforms.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -53,14 +53,17 @@ def told(frame: pd.DataFrame, days: int) -> list[str]:
     for rate, (count, exposure, events) in RATES.items():
         window = max(FORTNIGHT // days, 1)
         found = steps.found(shaped[count], shaped[exposure], shaped["spend"], shaped[events], window)
-        sentences += [_sentence(rate, cells[1][one.platform], dates[one.at], one.size) for one in found]
+        sentences += [
+            _sentence(rate, cells[1][one.platform], dates[one.at], one.size, len(cells[1]) > 1) for one in found
+        ]
     return sentences
 
 
-def _sentence(rate: str, platform: str, day: object, size: float) -> str:
+def _sentence(rate: str, platform: str, day: date, size: float, others: bool) -> str:
+    beside = " and not with the other platforms" if others else ""
     part = float(np.expm1(size))
     return (
         f"{rate} on {platform} {'fell' if part < 0 else 'rose'} by {abs(part):.0%} around {day} and stayed, as at no "
-        f"time before and not with the other platforms. Today is told at the level since. If {WHY[rate]} changed, "
+        f"time before{beside}. Today is told at the level since. If {WHY[rate]} changed, "
         f"bring the rows before {day} to the same measure; if it is a fault, mend it and export again."
     )

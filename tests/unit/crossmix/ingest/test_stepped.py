@@ -51,6 +51,12 @@ def test_a_price_a_click_rate_or_a_value_that_moved_is_told() -> None:
     assert any("Impressions per money on video fell by 50%" in one for one in of(dear))
 
 
+def test_where_there_is_one_platform_none_is_named_beside_it() -> None:
+    rows = history(40_105, cut())
+    (line,) = of(rows[rows["platform"] == "social"])
+    assert "stayed, as at no time before. Today" in line
+
+
 @pytest.mark.parametrize("seed", range(40_110, 40_122))
 def test_an_account_as_it_always_was_is_left_alone(seed: int) -> None:
     assert of(history(seed, np.ones((3, DAYS)))) == []
