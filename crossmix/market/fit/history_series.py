@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from crossmix import steps
 from crossmix.market.fit import delays, regression
 from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.estimators import value_of_totals
@@ -42,6 +43,13 @@ LEAST_CV = 0.1
 """Least coefficient of variation of a conversion's revenue that is believed."""
 NEARLY = 1e-4
 """Noise of what is known as it is."""
+RATES = {
+    "impressions": ("impressions", "spend", "clicks"),
+    "clicks": ("clicks", "impressions", "clicks"),
+    "conversions": ("conversions", "clicks", "conversions"),
+    "value": ("revenue", "conversions", "conversions"),
+}
+"""Of each line what is counted, beside what, and the events by which it strays."""
 _ONE = np.zeros(1, np.int64)
 
 
@@ -111,6 +119,19 @@ class History:
         above_T1 = mean_T1 + line.slow_TK[seen_T1].mean() if spend.shape[1] > 1 else np.zeros_like(mean_T1)
         return np.broadcast_to(above_T1, spend.shape), line.moved
 
+    def steps(self, name: str) -> Array | None:
+        """1 before the day from which a platform's rate clearly is another (`crossmix.steps`), (T, K); `None`: no one's
+        is."""
+        seen = {of: np.where(self.seen_TK, table, 0.0).clip(min=0.0) for of, table in self.totals_TK.items()}
+        count, exposure, events = (seen[of].reshape(-1, *self.cells) for of in RATES[name])
+        found = steps.found(count, exposure, seen["spend"].reshape(-1, *self.cells), events, self.ahead)
+        if not found:
+            return None
+        step_TK = np.zeros(self.seen_TK.shape)
+        for one in found:
+            step_TK[: one.at, self.platform_K == one.platform] = 1.0
+        return step_TK
+
     def usual_log_spend(self) -> Array:
         """Mean ln spend of each cell; of one never tried that of its platform, or of all, (C, P)."""
         days = self.seen_TK.sum(0).reshape(self.cells)
@@ -136,9 +157,11 @@ class History:
         impressions, clicks = totals["impressions"], totals["clicks"]
         x = self._columns(u, together)
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
-        columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"])
+        columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"], self.steps("impressions"))
         found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
-        columns = self._prior(x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"])
+        columns = self._prior(
+            x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"], self.steps("clicks")
+        )
         found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
         found["conversions"], late = self._delayed(u, together, slope["conversions"])
         return found, late
@@ -154,7 +177,9 @@ class History:
         mean = revenue.sum(0) / np.maximum(n.sum(0), 1e-9)
         known = seen & (mean > 0)
         log = np.log(np.where(mean > 0, mean, 1.0))
-        columns = Columns(np.ones((*n.shape, 1)), log[:, None], np.array([WIDE["level"]]), self.slow)
+        columns = Columns(
+            np.ones((*n.shape, 1)), log[:, None], np.array([WIDE["level"]]), self.slow, self.steps("value")
+        )
         slow_TK, table = np.zeros_like(n), (-1, *self.cells)
         for _ in range(2):
             # How single values vary is what is left when the mean's own moves are taken out.
@@ -175,13 +200,15 @@ class History:
             parts += [np.broadcast_to(day[:, None], u_TK.shape) for day in days.T]
         return np.stack(parts, 2)
 
-    def _prior(self, x_TKR: Array, log_TK: Array, seen_TK: Mask, week_sd: float, slope: float) -> Columns:
+    def _prior(
+        self, x_TKR: Array, log_TK: Array, seen_TK: Mask, week_sd: float, slope: float, step_TK: Array | None
+    ) -> Columns:
         level = np.where(seen_TK, log_TK, 0.0).sum(0) / np.maximum(seen_TK.sum(0), 1)
         mean = np.zeros((x_TKR.shape[1], x_TKR.shape[2]))
         mean[:, 0], mean[:, 1] = level, slope
         deviation = np.full(x_TKR.shape[2], week_sd)
         deviation[:WEEK] = WIDE["level"], WIDE["slope"], WIDE["bend"], WIDE["together"]
-        return Columns(x_TKR, mean, deviation, self.slow)
+        return Columns(x_TKR, mean, deviation, self.slow, step_TK)
 
     def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> tuple[Line, Delays]:
         """Conversions of the clicks of this cycle and those before it: the mean over what delays may be
@@ -194,14 +221,15 @@ class History:
         weighted = (clicks[..., None] * x_TKR).reshape(times, -1)
         x_HTKR = (carrier_HTT @ weighted).reshape(-1, *x_TKR.shape) / np.maximum(due_HTK, 1e-12)[..., None]
         x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
-        found = self._delays(due_HTK, x_HTKR, slope)
+        step_TK = self.steps("conversions")
+        found = self._delays(due_HTK, x_HTKR, slope, step_TK)
         lines, weights, law = [], [], None
         for delay_P, weight_P in found.ranked():
             delay_K, series = delay_P[self.platform_K], np.arange(clicks.shape[1])
             due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
             x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
             seen = self.seen_TK & (due_TK > 0)
-            columns = self._prior(x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, 1.0, slope)
+            columns = self._prior(x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, 1.0, slope, step_TK)
             line, _ = regression.fit_counts(
                 self.totals_TK["conversions"], due_TK, seen, columns, law, unsure_TK=unsure_TK
             )
@@ -210,7 +238,7 @@ class History:
             weights.append(weight_P[self.platform_K])
         return regression.mixed(lines, np.stack(weights)), found
 
-    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float) -> Delays:
+    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None) -> Delays:
         """How likely each delay of conversions is, by platform."""
         conversions, (size, times) = self.totals_TK["conversions"], due_HTK.shape[:2]
         some = delays.most(np.where(self.seen_TK, conversions, 0.0), self.platform_K)
@@ -223,7 +251,8 @@ class History:
         x = x_HTKR[:, :, some].swapaxes(0, 1).reshape(times, size * len(some), -1)
         mean = np.zeros(x.shape[1:])
         mean[:, 0], mean[:, 1], mean[:, 2] = _log_rate(count, due, seen)[0], slope, BENDS
-        columns = Columns(x, mean, np.array(DELAYED), self.slow.only(np.tile(some, size)))
+        step = None if step_TK is None else np.tile(step_TK[:, some], (1, size))
+        columns = Columns(x, mean, np.array(DELAYED), self.slow.only(np.tile(some, size)), step)
         unsure = delays.before(times, delays.UNSURE)[:, None] ** 2
         laws = [delays.law(*one) for one in delays.LAWS]
         told_LHK = regression.count_likelihoods(count, due, seen, columns, laws, unsure).reshape(len(laws), size, -1)

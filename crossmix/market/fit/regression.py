@@ -49,6 +49,8 @@ UNLIKE = 8.0
 """Log-likelihood that a series' own pair gains over the others', from which on it is left out of what is common."""
 RARE = 2.0
 """ln prior odds against a deviation that is e times as large, and against any noise beside that of all."""
+STEP_SD = 0.7
+"""Of ln of a step whose day is known."""
 PASSES = 3
 """Of reweighting counts."""
 
@@ -64,7 +66,7 @@ class Line:
     fitted_TK: Array
     """x . beta + slow."""
     slow_TK: Array
-    """The level over that of the end."""
+    """The level over that of the end, a step with it."""
     drift_TK: Array
     """Given all cycles seen."""
     left_TK: Array
@@ -93,6 +95,9 @@ class Columns:
     deviation_R: Array
     slow: Slow | None = None
     """What the level, which the first column is of, may have done; `None`: it stays."""
+    step_TK: Array | None = None
+    """1 before the day from which a series' level is known to be another, by an unknown amount; 0 since, and where
+    none is."""
 
     @property
     def moves(self) -> Slow:
@@ -100,7 +105,16 @@ class Columns:
 
     def only(self, series: npt.NDArray[np.int64]) -> Columns:
         slow = None if self.slow is None else self.slow.only(series)
-        return Columns(self.x_TKR[:, series], self.mean_KR[series], self.deviation_R, slow)
+        step_TK = None if self.step_TK is None else self.step_TK[:, series]
+        return Columns(self.x_TKR[:, series], self.mean_KR[series], self.deviation_R, slow, step_TK)
+
+    def whole(self) -> Columns:
+        """With the step as the last column."""
+        if self.step_TK is None:
+            return self
+        x_TKR = np.concatenate([self.x_TKR, self.step_TK[..., None]], 2)
+        mean_KR = np.pad(self.mean_KR, ((0, 0), (0, 1)))
+        return Columns(x_TKR, mean_KR, np.append(self.deviation_R, STEP_SD), self.slow)
 
 
 Law = tuple[float, float, float]
@@ -116,6 +130,7 @@ def fit(
         law: of the drift; `None`: it is found.
         each: a series that is clearly another gets deviations of its own; without it, faster, all are alike.
     """
+    own_columns, columns = columns.x_TKR.shape[2], columns.whole()
     whole = _Series.of(observed_TK, noise_TK, seen_TK, columns)
     common = _law_of(observed_TK, noise_TK, seen_TK, columns) if law is None else law
     own = whole.own_laws(common) if each else whole.alike(common)
@@ -128,9 +143,11 @@ def fit(
     answer_KRJ = at.answer_KRJ.copy()
     # The level is wanted of the window that comes.
     answer_KRJ[:, 0, -1:] = 1.0
+    covariance_KRR = at.covariance_KRR + answer_KRJ @ moved.covariance_KJJ @ answer_KRJ.swapaxes(1, 2)
+    slow_TK += np.einsum("tkr,kr->tk", columns.x_TKR[..., own_columns:], beta[:, own_columns:])
     return Line(
-        beta_KR=beta,
-        covariance_KRR=at.covariance_KRR + answer_KRJ @ moved.covariance_KJJ @ answer_KRJ.swapaxes(1, 2),
+        beta_KR=beta[:, :own_columns],
+        covariance_KRR=covariance_KRR[:, :own_columns, :own_columns],
         common_KJ=(answer_KRJ[:, :1] @ moved.common_KJJ)[:, 0],
         fitted_TK=fitted,
         slow_TK=slow_TK,
@@ -218,7 +235,7 @@ def count_likelihoods(
         working = np.log(rate_TK) + np.where(seen_TK, (count_TK - mean_TK) / mean_TK, 0.0)
         noise_TK = 1 / mean_TK + np.asarray(unsure_TK)
         fitted_TK = fit(working, noise_TK, seen_TK, columns, START, each=False).fitted_TK
-    series = _Series.of(working, noise_TK, seen_TK, columns)
+    series = _Series.of(working, noise_TK, seen_TK, columns.whole())
     told = np.stack([series.at(series.alike(law)).likelihood() for law in laws])
     return np.asarray(told - np.where(seen_TK, np.log(mean_TK), 0.0).sum(0))
 

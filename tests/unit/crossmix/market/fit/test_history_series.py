@@ -88,3 +88,23 @@ def test_where_budgets_stay_levels_stay() -> None:
         error, slow = told(totals(seed, still, still), 1.0)
         assert abs(error) < 0.05
         assert max(abs(one) for one in slow.values()) < 0.05
+
+
+@pytest.mark.parametrize("seed", [40_310, 40_311, 40_312])
+def test_conversions_that_one_platform_lost_three_weeks_ago_are_told_at_what_is_left(seed: int) -> None:
+    table = totals(seed, np.ones((DAYS, 1)), np.ones((DAYS, 1)))
+    kept = np.random.default_rng(seed).binomial(table["conversions"][-19:, 0, 1].astype(int), 0.55)
+    table["conversions"][-19:, 0, 1] = kept
+    table["revenue"] = 20 * table["conversions"]
+    history = of(table)
+    step = history.steps("conversions")
+    assert step is not None
+    np.testing.assert_array_equal(step[:, [0, 2, 3]], 0.0)
+    assert step[:, 1].sum() == pytest.approx(DAYS - 19, abs=4)
+    assert all(history.steps(name) is None for name in ("impressions", "clicks", "value"))
+    line = history.lines(SLOPES)[0]["conversions"]
+    off = line.beta_KR[:, 0] - np.log([0.05, 0.05 * 0.55, 0.05, 0.05])
+    # Some 250 conversions since, whose rate drifts with nothing: known to 0.07.
+    assert np.abs(off).max() < 0.15
+    assert abs(off[1]) < 3 * np.sqrt(line.covariance_KRR[1, 0, 0] + (line.common_KJ[1] ** 2).sum())
+    assert line.slow_TK[0, 1] == pytest.approx(-np.log(0.55), abs=0.15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,3 +93,26 @@ def test_few_counts_are_not_pulled_to_one_side() -> None:
     assert np.abs(z.mean(0)).max() < 0.6
     assert 0.7 < z.std(0)[1] < 1.3
     np.testing.assert_allclose(mean.sum(), count.sum(), rtol=0.03)
+
+
+def test_a_step_whose_day_is_known_leaves_the_level_to_what_came_since() -> None:
+    """As a column with a normal prior, which stays out of what is told of the others."""
+    rng = np.random.default_rng(7)
+    x = np.stack([np.ones((60, 2)), rng.standard_normal((60, 2))], 2)
+    before = np.zeros((60, 2))
+    before[:40, 1] = 1.0
+    y = x @ np.array([1.0, 0.5]) + 0.6 * before + 0.05 * rng.standard_normal((60, 2))
+    law, seen, noise = (math.log(0.05), 1.5, -6.0), np.ones((60, 2), bool), np.full((60, 2), 0.01**2)
+    line = regression.fit(y, noise, seen, replace(columns(x), step_TK=before), law, each=False)
+    wide = np.concatenate([x, before[..., None]], 2)
+    deviation = np.array([3.0, 3.0, regression.STEP_SD])
+    dense = regression.fit(y, noise, seen, Columns(wide, np.zeros((2, 3)), deviation), law, each=False)
+    assert line.beta_KR.shape == (2, 2)
+    np.testing.assert_allclose(line.beta_KR, dense.beta_KR[:, :2], rtol=1e-9)
+    np.testing.assert_allclose(line.covariance_KRR, dense.covariance_KRR[:, :2, :2], rtol=1e-9)
+    np.testing.assert_allclose(line.fitted_TK, dense.fitted_TK, rtol=1e-9)
+    np.testing.assert_allclose(line.slow_TK, before * dense.beta_KR[:, 2], atol=1e-12)
+    assert line.beta_KR[1, 0] == pytest.approx(1.0, abs=0.06)
+    assert line.slow_TK[0, 1] == pytest.approx(0.6, abs=0.06)
+    without = regression.fit(y, noise, seen, columns(x), law, each=False)
+    assert without.beta_KR[1, 0] > 1.2

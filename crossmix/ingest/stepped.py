@@ -1,0 +1,69 @@
+"""Rates of one platform that stepped some weeks ago and stayed: told with day, size and what to do; nothing is dropped.
+
+What counts as one says `crossmix.steps`; the fit follows the same steps. No history can tell why: the same fall is an
+attribution window that was shortened, tracking that broke, an audience or a product that ended.
+
+Shapes: T cycles, C campaigns, P platforms.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from crossmix import steps
+
+RATES = {
+    "Impressions per money": ("impressions", "spend", "clicks"),
+    "Clicks per impression": ("clicks", "impressions", "clicks"),
+    "Conversions per click": ("conversions", "clicks", "conversions"),
+    "Revenue per conversion": ("revenue", "conversions", "conversions"),
+}
+"""Counts, what they are beside, and the events by which they stray."""
+WHY = {
+    "Impressions per money": "the price, a bid or the placements were",
+    "Clicks per impression": "the ads, the placements or the audience were",
+    "Conversions per click": "an attribution window, tracking or the audience was",
+    "Revenue per conversion": "the prices, the goods or how revenue is booked were",
+}
+FORTNIGHT = 14
+
+
+def told(frame: pd.DataFrame, days: int) -> list[str]:
+    """A sentence for every step.
+
+    Args:
+        frame: date, platform, campaign_id, spend, impressions, clicks, conversions, revenue.
+        days: of a row.
+    """
+    first, last = min(frame["date"]), max(frame["date"])
+    dates = [first + timedelta(days=at) for at in range(0, (last - first).days + 1, days)]
+    cells = [sorted(set(frame[name])) for name in ("campaign_id", "platform")]
+    columns = pd.MultiIndex.from_product(cells)
+    names = ("spend", "impressions", "clicks", "conversions", "revenue")
+    by = frame.groupby(["date", "campaign_id", "platform"])[list(names)].sum().unstack([1, 2])
+    tables = {
+        name: by[name].reindex(index=dates, columns=columns).fillna(0.0).clip(lower=0.0).to_numpy(float)
+        for name in names
+    }
+    shaped = {name: table.reshape(len(dates), *map(len, cells)) for name, table in tables.items()}
+    sentences = []
+    for rate, (count, exposure, events) in RATES.items():
+        window = max(FORTNIGHT // days, 1)
+        found = steps.found(shaped[count], shaped[exposure], shaped["spend"], shaped[events], window)
+        sentences += [
+            _sentence(rate, cells[1][one.platform], dates[one.at], one.size, len(cells[1]) > 1) for one in found
+        ]
+    return sentences
+
+
+def _sentence(rate: str, platform: str, day: date, size: float, others: bool) -> str:
+    beside = " and not with the other platforms" if others else ""
+    part = float(np.expm1(size))
+    return (
+        f"{rate} on {platform} {'fell' if part < 0 else 'rose'} by {abs(part):.0%} around {day} and stayed, as at no "
+        f"time before{beside}. Today is told at the level since. If {WHY[rate]} changed, "
+        f"bring the rows before {day} to the same measure; if it is a fault, mend it and export again."
+    )
