@@ -66,14 +66,15 @@ def test_revenue_that_comes_late_is_held_against_the_money_that_brought_it() -> 
 
 
 def test_a_sale_week_says_nothing_of_money_nor_of_a_usual_week() -> None:
-    market = of_totals(make_market(platforms=3, campaigns=1))
+    at_once = torch.eye(1, 60).expand(1, 3, 60).clone()
+    market = replace(of_totals(make_market(platforms=3, campaigns=1)), delay=at_once)
     plain = history(market, 182, 127, level=1.0)
     usual = backtest(market, plain)  # type: ignore[arg-type]
     totals = plain.totals()
     for first in (30, 80, 134):
         week = slice(first, first + 7)
-        totals["spend"][week] *= 4
-        totals["revenue"][week] = 2.5 * at_spend(market, plain.weekdays()[week], totals["spend"][week])
+        totals["spend"][week] *= 3
+        totals["revenue"][week] = 3 * at_spend(market, plain.weekdays()[week], totals["spend"][week])
     totals["conversions"][:] = totals["revenue"] / 20
     found = backtest(market, plain)  # type: ignore[arg-type]
     # The sale week of the held-out time is a block of its own, and none is left of it.
