@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from crossmix.ingest.clean import Clean, clean, clean_optional, plan_rules, plat
 from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.timeline import Timeline, first_cycles
+from crossmix.market.fit import promotions
 from crossmix.schema import BOOKED, DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta
 from crossmix.sources import Raw
 from crossmix.sources.tables import arrow_schema
@@ -75,6 +77,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     blank = {"rows": empty, "results": results, "plans": unplanned}
     late = [*(unripe.told(frame) if days == 1 else ()), *stepped.told(frame, days)]
     told = [*left_out, *unmeasured, *late, *(one.sentence for one in together), *history.told(found, frame, blank)]
+    told += _promotions(table, first, hours, cycles, window)
     told += [one.sentence for one in held] + [one.sentence for one in stopped] + [one.sentence for one in ended]
     provenance = dict(raw.provenance)
     notes = [*history.notes(cycles, hours, data.holdout_days, table), *told]
@@ -120,6 +123,16 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     lines = [*quarantined.lines(counts, shares), *told]
     IngestReport.of(history.report(table, meta) | {"told": lines}).save(out)
     return meta
+
+
+def _promotions(table: pd.DataFrame, first: date, hours: int, cycles: int, window: int) -> list[str]:
+    """Sentences of the cycles that the fit will leave out (`crossmix.market.fit.promotions`)."""
+    names = ("spend", "conversions")
+    sums = {name: table.pivot_table(name, "cycle", "platform", "sum").reindex(range(cycles)) for name in names}
+    totals = {name: sums[name].fillna(0.0).to_numpy(float)[:, None] for name in names}
+    weekday_T = (first.weekday() + np.arange(cycles)) % 7 if hours == 24 else None
+    found = promotions.promotions(totals, np.ones(cycles, bool), weekday_T, window)
+    return promotions.told(found, first, hours // 24)
 
 
 def _sound(frame: pd.DataFrame) -> dict[str, quarantined.Sound]:

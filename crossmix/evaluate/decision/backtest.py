@@ -12,6 +12,8 @@ leaves over after the prediction, which is 0 where the fitted response is right.
 Where conversions come late a cycle's revenue is that of the money of the cycles before it too, by the market's delay:
 it is held against what was due, and against the money that is due of (`_late`).
 
+Cycles of a promotion of all platforms (`crossmix.market.fit.promotions`) say nothing of either, and do not count.
+
 Shapes: T cycles, C campaigns, P platforms, W blocks.
 """
 
@@ -28,6 +30,7 @@ from crossmix.evaluate.decision.own_demand import on_purpose
 from crossmix.market.conditions import nominal
 from crossmix.market.fit.delays import due
 from crossmix.market.fit.log import Log
+from crossmix.market.fit.promotions import cycles, promotions
 from crossmix.market.mechanism import expected
 from crossmix.market.model import Market
 
@@ -97,23 +100,35 @@ def backtest(market: Market, log: Log) -> Backtest:
     spend, revenue, conversions = (totals[name] for name in ("spend", "revenue", "conversions"))
     train = min(market.path["requests"].shape[0] if market.path else log.train_cycles, len(spend))
     predicted, paid = _late(market, at_spend(market, log.weekdays(), spend), spend)
+    usual_T = _usual(market, log, totals)
     block = max(1, min(round(WEEK_HOURS / market.cycle_hours), (len(spend) - train) // FEWEST))
-    starts = np.arange(train, len(spend) - block + 1, block)
+    starts = [at for at in range(train, len(spend) - block + 1, block) if usual_T[at : at + block].any()]
     worth_CP = revenue.sum(0) / np.maximum(conversions.sum(0), 1)
     steady_CP = STEADY * np.where(worth_CP > 0, worth_CP, max(float(worth_CP.max()), 1e-9))
     came, summed = np.zeros((len(starts), *spend.shape[1:])), np.zeros((3, len(starts)))
+    counted, fitted = (table * usual_T[:, None, None] for table in (revenue, predicted))
     for w, start in enumerate(starts):
-        now, before = slice(start, start + block), slice(max(int(start) - BEFORE * block, 0), int(start))
-        level = (revenue[before].sum(0) + steady_CP) / (predicted[before].sum(0) + steady_CP)
-        ahead = predicted[now].sum(0) * level
-        booked = revenue[now].sum(0)
-        came[w] = np.log((booked + steady_CP) / (predicted[now].sum(0) + steady_CP))
-        usual = revenue[before].sum() * block / max(len(revenue[before]), 1)
+        now, before = slice(start, start + block), slice(max(start - BEFORE * block, 0), start)
+        level = (counted[before].sum(0) + steady_CP) / (fitted[before].sum(0) + steady_CP)
+        ahead = fitted[now].sum(0) * level
+        booked = counted[now].sum(0)
+        came[w] = np.log((booked + steady_CP) / (fitted[now].sum(0) + steady_CP))
+        usual = counted[before].sum() * int(usual_T[now].sum()) / max(int(usual_T[before].sum()), 1)
         summed[:, w] = booked.sum(), ahead.sum(), usual
-    moved, late = together(paid), slice(train, None)
-    known = elasticities(revenue, paid, conversions, moved)
-    off = elasticities(revenue[late], paid[late], conversions[late], moved[late], predicted[late])
-    purpose = elasticities(revenue, paid, conversions, moved, among_TCP=on_purpose(spend))
+    moved, late, purpose_TCP = together(paid), slice(train, None), on_purpose(spend)
+    among = None if usual_T.all() else np.broadcast_to(usual_T[:, None, None], spend.shape)
+    known = elasticities(revenue, paid, conversions, moved, among_TCP=among)
+    off = elasticities(
+        revenue[late],
+        paid[late],
+        conversions[late],
+        moved[late],
+        predicted[late],
+        None if among is None else among[late],
+    )
+    purpose = elasticities(
+        revenue, paid, conversions, moved, among_TCP=purpose_TCP if among is None else purpose_TCP & among
+    )
     return Backtest(
         block=block,
         level_WCP=came,
@@ -131,6 +146,15 @@ def backtest(market: Market, log: Log) -> Backtest:
         cycles=len(spend),
         held_out=len(spend) - train,
     )
+
+
+def _usual(market: Market, log: Log, totals: dict[str, Array]) -> npt.NDArray[np.bool_]:
+    """Cycles of no promotion, (T,): the others say nothing of what money does, nor of the level of a usual week."""
+    usual_T = np.ones(len(totals["spend"]), bool)
+    if market.of_totals:
+        weekday_T = log.weekdays() if log.meta.weekday_pattern else None
+        usual_T &= ~cycles(promotions(totals, usual_T, weekday_T, log.meta.today_cycles), len(usual_T))
+    return usual_T
 
 
 def _late(market: Market, predicted_TCP: Array, spend_TCP: Array) -> tuple[Array, Array]:

@@ -41,6 +41,7 @@ from crossmix.config import Market
 from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
 from crossmix.market.fit.history_series import TOGETHER, History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
+from crossmix.market.fit.promotions import cycles, promotions
 from crossmix.market.fit.regression import Line
 from crossmix.market.fit.smearing import smeared
 
@@ -73,7 +74,8 @@ def fit(
     weekday_T: npt.NDArray[np.int64] | None,
     ahead: int = 14,
 ) -> Aggregate:
-    """Fit all cells; what they share is the drifts' law, and what pooling finds.
+    """Fit all cells; what they share is the drifts' law, and what pooling finds. Sale weeks and stock-outs of all
+    platforms (`crossmix.market.fit.promotions`) are left out as if unseen.
 
     Args:
         totals: spend, impressions, clicks, conversions and revenue, (T, C, P) each.
@@ -81,7 +83,8 @@ def fit(
         weekday_T: Monday 0; `None`: every day is alike.
         ahead: cycles after those fitted on that levels are wanted of.
     """
-    history = History.of(totals, keep_T, weekday_T, ahead)
+    moved_T = cycles(promotions(totals, keep_T, weekday_T, ahead), len(keep_T))
+    history = History.of(totals, keep_T & ~moved_T, weekday_T, ahead)
     lines, late = history.lines({name: spread.mean for name, spread in SLOPE.items()})
     u_CP = history.usual_log_spend()
     level, slope, bend = {}, {}, {}

@@ -29,7 +29,8 @@ def history(market: Market, days: int, train: int, level: float, seed: int = 0) 
     revenue = at_spend(market, weekday, spend)
     revenue[train:] *= level
     totals = {"spend": spend, "revenue": revenue, "conversions": revenue / 20}
-    return SimpleNamespace(totals=lambda: totals, weekdays=lambda: weekday, train_cycles=train)
+    meta = SimpleNamespace(weekday_pattern=True, today_cycles=14)
+    return SimpleNamespace(totals=lambda: totals, weekdays=lambda: weekday, train_cycles=train, meta=meta)
 
 
 def test_a_level_that_came_is_told_and_the_blocks_before_correct_it() -> None:
@@ -62,6 +63,25 @@ def test_revenue_that_comes_late_is_held_against_the_money_that_brought_it() -> 
     # Held against the same day's money it seems to answer to next to none.
     blind = backtest(replace(market, delay=torch.eye(1, 60).expand(1, 3, 60).clone()), log)  # type: ignore[arg-type]
     assert (blind.known_CP < 0.4 * found.known_CP).all()
+
+
+def test_a_sale_week_says_nothing_of_money_nor_of_a_usual_week() -> None:
+    at_once = torch.eye(1, 60).expand(1, 3, 60).clone()
+    market = replace(of_totals(make_market(platforms=3, campaigns=1)), delay=at_once)
+    plain = history(market, 182, 127, level=1.0)
+    usual = backtest(market, plain)  # type: ignore[arg-type]
+    totals = plain.totals()
+    for first in (30, 80, 134):
+        week = slice(first, first + 7)
+        totals["spend"][week] *= 3
+        totals["revenue"][week] = 3 * at_spend(market, plain.weekdays()[week], totals["spend"][week])
+    totals["conversions"][:] = totals["revenue"] / 20
+    found = backtest(market, plain)  # type: ignore[arg-type]
+    # The sale week of the held-out time is a block of its own, and none is left of it.
+    assert (len(usual.level_WCP), len(found.level_WCP)) == (7, 6)
+    np.testing.assert_allclose(found.level_WCP, 0, atol=0.01)
+    np.testing.assert_allclose(found.known_CP, usual.known_CP, atol=0.05)
+    np.testing.assert_allclose(found.off_CP, 0, atol=0.02)
 
 
 def test_a_short_held_out_time_is_cut_into_four() -> None:
