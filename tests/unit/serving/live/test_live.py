@@ -1,0 +1,49 @@
+"""What a server holds while its database is away, and once it is back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crossmix.config import laptop
+from crossmix.ledger import audit
+from serving.live.champion import Champion
+from serving.live.live import Live
+from tests.support.markets import make_market
+from tests.support.planned_bundles import publish
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "bundle"
+    publish(folder, market=make_market(seed=3, campaigns=2, platforms=6))
+    return folder
+
+
+def of_database(live: Live) -> list[str]:
+    return [one["why"] for one in live.troubles() if one["what"] == "database"]
+
+
+def test_a_database_that_is_away_is_told_until_it_is_read_again(bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "serving.db"
+    file.mkdir()  # no database can be opened there
+    url = f"sqlite:///{file}"
+    live = Live(laptop(), tmp_path / "own", url, Champion(tmp_path / "own", None, bundle), tmp_path / "features")
+    live.reload()
+    assert (live.campaigns, len(of_database(live))) == ({}, 1)
+    live._look()
+    assert len(of_database(live)) == 1
+    file.rmdir()
+    # A look reads everything again that could not be read.
+    live._look()
+    assert of_database(live) == []
+    assert sorted(live.campaigns) == sorted(live.bundle.contexts)
+    assert live.experiment.id == laptop().serving.experiment
+    # The run's own bundle has no version: that it serves is no change.
+    live.follow_champion()
+    assert audit.trail(live.store, actions=["bundle.serve"]) == []
+    store = live.store
+    store.trouble, store.since = "its disk is full", 1_000.0
+    assert of_database(live) == ["it cannot be written: its disk is full"]
+    live.stop()
