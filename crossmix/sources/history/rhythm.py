@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -20,6 +20,9 @@ WEEKS, DAYS = 4, 10
 """So many weeks in sequence, beside so many days, that are rows of one campaign."""
 LIKE_WEEKS = (3.5, 14.0)
 """A week's row spends so many times as much as a day's."""
+EDGES = (5, 6, 0)
+"""Weekdays on which weeks begin or end, if not on that of the history's first day: what has its row on another, as a
+newsletter that goes out on Tuesdays, spends on that day."""
 MATTERS = 0.02
 """Part of all money that a doubt must be about."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,7 +30,8 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 def periods(frame: pd.DataFrame) -> str | None:
     """Some platforms, campaigns or times by day and others by week or month."""
-    steps = {str(name): _step(rows) for name, rows in frame.groupby("platform")}
+    edges = {*EDGES, frame["day"].min().weekday()}
+    steps = {str(name): _step(rows, edges) for name, rows in frame.groupby("platform")}
     delivered = frame[frame["impressions"] > 0].groupby("platform").size()
     # A monthly bill of what tells no delivery is held at its plan, whenever it is paid.
     longer = {name: step for name, step in steps.items() if step == WEEK or (step == MONTH and name in delivered.index)}
@@ -39,7 +43,9 @@ def periods(frame: pd.DataFrame) -> str | None:
     if "campaign" in frame and daily:
         whole = frame["spend"].sum()
         for platform, own in frame[frame["platform"].isin(daily)].groupby("platform"):
-            found = {str(name): _step(rows) for name, rows in own.groupby("campaign") if len(rows) > LEAST_GAPS + 2}
+            found = {
+                str(name): _step(rows, edges) for name, rows in own.groupby("campaign") if len(rows) > LEAST_GAPS + 2
+            }
             weekly = sorted(name for name, step in found.items() if step == WEEK)
             others = sorted(name for name, step in found.items() if step == DAY)
             if weekly and others and own.loc[own["campaign"].isin(weekly), "spend"].sum() > MATTERS * whole:
@@ -60,13 +66,17 @@ def _gaps(rows: pd.DataFrame) -> list[int]:
     return [(later - earlier).days for earlier, later in pairwise(known)]
 
 
-def _step(rows: pd.DataFrame) -> int:
-    """Days from row to row: DAY, WEEK (or some), MONTH; 0: something else, or too few to tell."""
+def _step(rows: pd.DataFrame, edges: Collection[int]) -> int:
+    """Days from row to row: DAY, WEEK (or some), MONTH; 0: something else, or too few to tell.
+
+    Args:
+        edges: weekdays on which a week's row may be.
+    """
     gaps = _gaps(rows)
     if len(gaps) < LEAST_GAPS:
         return 0
     if sum(gap % WEEK == 0 for gap in gaps) > REGULAR * len(gaps):
-        return WEEK
+        return WEEK if int(rows["day"].dt.weekday.mode().iloc[0]) in edges else 0
     if sum(28 <= gap <= 31 for gap in gaps) > REGULAR * len(gaps):
         return MONTH
     return DAY if sorted(gaps)[len(gaps) // 2] == DAY else 0

@@ -2,8 +2,9 @@
 
 A total need not be of all: `Paid social` may stand beside the platforms that it adds up. Nor need it have every figure:
 some leave out impressions, or count people once. It is proved by its impressions or clicks, or by amounts that are
-equal to the cent on days that differ. Platforms whose every figure is a fixed share of one plan add up by chance: what
-has 15 % is no total of those of 5 and 10 %, on one day as on all.
+equal to the cent on days that differ, unless delivery that it and all its parts tell says otherwise. Platforms whose
+every figure is a fixed share of one plan add up by chance: what has 15 % is no total of those of 5 and 10 %, on one day
+as on all; what always has half is none of others whose shares of the rest move.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ WITH_FEES = 1.5
 """A total whose impressions and clicks are the others' sum may spend so much more: fees and taxes."""
 APART = 0.005
 """Standard deviation over days of a part's share in a sum from which on parts move by themselves."""
+MORE, STRAYS = 1.05, 0.1
+"""What has money alone to prove it is no total where it is shown or clicked so many times as much as its parts
+together, or strays from them by so much (robust deviation of the logarithm): people counted once are fewer, and as
+many fewer each day."""
 FIGURES = ("spend", "impressions", "clicks")
 
 Array = npt.NDArray[np.float64]
@@ -160,8 +165,13 @@ def _chosen(own: Mapping[str, Array], rest: Mapping[str, Array], *, parts: bool,
         equal = near_by | {"spend": spent | exact}
         # All others, by people and clicks exactly: shares may be fixed.
         surely = same & (np.arange(len(choices)) == 0)
+        counts = (spent & near) | (same & fees)
         told = [
-            surely[fit] or any(_apart(rest[name][:, choices[fit]]) for name, is_equal in equal.items() if is_equal[fit])
+            surely[fit]
+            or (
+                any(_apart(rest[name][:, choices[fit]]) for name, is_equal in equal.items() if is_equal[fit])
+                and (counts[fit] or not any(_denies(own[name], rest[name][:, choices[fit]]) for name in counted))
+            )
             for fit in fits
         ]
         fits = fits[np.array(told, bool)]
@@ -173,6 +183,16 @@ def _apart(parts: Array) -> bool:
     total = parts.sum(axis=1, keepdims=True)
     shares = parts[total[:, 0] > 0] / total[total[:, 0] > 0]
     return len(shares) > 0 and bool(shares.std(axis=0).max() > APART)
+
+
+def _denies(own: Array, parts: Array) -> bool:
+    """Whether a figure that a name (D,) and each of its parts (D, N) have says that it is not theirs together."""
+    known = (own > 0) & (parts > 0).all(axis=1)
+    if known.sum() < LEAST_DAYS:
+        return False
+    off = np.log(own[known] / parts[known].sum(axis=1))
+    middle = np.median(off)
+    return bool(middle > np.log(MORE) or 1.4826 * np.median(np.abs(off - middle)) > STRAYS)
 
 
 def _choices(own: Array, rest: Array, *, parts: bool) -> Choices:

@@ -65,3 +65,19 @@ def test_weekdays_without_a_row_are_asked(weekdays: list[int], message: str, tmp
 def test_days_off_here_and_there_are_none(tmp_path: Path) -> None:
     table = YEAR[~YEAR["date"].isin(["2025-02-02", "2025-02-09", "2025-02-16", "2025-03-04"])]
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+@pytest.mark.parametrize("of", ["platform", "campaign"])
+def test_what_runs_on_tuesdays_only_is_no_week(of: str, tmp_path: Path) -> None:
+    """Days from a Monday on, to a Tuesday: a week's row would be on a Monday."""
+    table = YEAR[DAY <= "2025-07-01"]
+    if of == "campaign":
+        letter = table.assign(campaign="letter", **{name: table[name] // 3 for name in FIGURES})
+        rest = table.assign(campaign="rest", **{name: (table[name] - letter[name]).round(2) for name in FIGURES})
+        table = pd.concat([letter, rest])
+    rows = table["platform"].eq("video") if of == "platform" else table["campaign"].eq("letter")
+    tuesdays = table[~rows | pd.to_datetime(table["date"]).dt.weekday.eq(1)]
+    assert [pd.Timestamp(table["date"].iloc[at]).day_name() for at in (0, -1)] == ["Monday", "Tuesday"]
+    history = taken(written(tmp_path, tuesdays.to_csv(index=False)))
+    assert len(history.days) == len(tuesdays)
+    assert history.days["spend"].sum() == pytest.approx(tuesdays["spend"].sum())

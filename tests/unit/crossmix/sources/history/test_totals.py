@@ -104,3 +104,16 @@ def test_fixed_shares_of_a_plan_are_no_total(tmp_path: Path) -> None:
     table = FOUR.assign(spend=(FOUR["platform"].map(share) * (900 + 130 * np.sin(day)).round() * 20).round(2))
     table["spend"] = table["spend"].where(table["platform"] != "search", table["spend"] * 0.6)
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_half_of_a_plan_is_no_total_of_shares_that_move(tmp_path: Path) -> None:
+    """Search has half of each day's money; what the others have of the rest is planned anew each month."""
+    day = pd.to_datetime(FOUR["date"])
+    plan = (900 + 130 * np.sin(day.dt.dayofyear)).round() * 20
+    share = {
+        month: {"search": 0.5, "social": 0.3 - moved, "video": 0.15 + moved, "display": 0.05}
+        for month, moved in ((1, 0.0), (2, 0.1), (3, 0.05))
+    }
+    parts = [share[month][name] for month, name in zip(day.dt.month, FOUR["platform"], strict=True)]
+    table = FOUR.assign(spend=(plan * parts).round(2))
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
