@@ -10,6 +10,7 @@ Shapes: P platforms, X the state's statistics.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -32,6 +33,8 @@ HALVINGS = 60
 """Bisections of `nearest`, to rounding."""
 MOVED = 5e-4
 """A share as far from today's as a tenth of a percent, rounded, shows is not today's."""
+NEAR_TODAY = 0.0101
+"""How far limits of a proof lie from a split that they keep (`crossmix.evaluate.decision.table.SLACK`), to rounding."""
 LEAST_LEFT = 0.01
 """Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
@@ -122,7 +125,11 @@ def explain(
     if ever is not None and money > (most := farthest(ever, plan.cycle_budget)):
         raise ConfigError(ever.too_far(money, most, plan.currency))
     low_BP, high_BP = constraints.box(limits, previous)
-    constraints.check(low_BP, high_BP, bundle.platforms)
+    try:
+        constraints.check(low_BP, high_BP, bundle.platforms)
+    except constraints.InfeasibleError as error:
+        told = of_a_proof(bundle, campaign, limits)
+        raise (constraints.InfeasibleError(f"{error}. {told}") if told else error) from None
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)
@@ -166,6 +173,42 @@ def explain(
             *notes(limits, previous),
         ),
         bundle=bundle.digest,
+    )
+
+
+def of_a_proof(bundle: Bundle, campaign: str, limits: constraints.Limits[Array]) -> str | None:
+    """Of limits that leave no split: which of them nobody set, as a proof did, and how to lift those.
+
+    `None`: the proof has no part in it, as the limits that were set leave no split with any others.
+    """
+    proved = bundle.proved(campaign, limits)
+    if proved is None:
+        return None
+    low_P, high_P = np.asarray(limits.minimum_P, float), np.asarray(limits.maximum_P, float)
+    today_P = np.asarray(bundle.plans[campaign].share, float)
+    if low_P.sum() > 1:
+        side, bound_P, own_P, option = "min", low_P, proved.minimum_P, "{}:0:"
+        fixed = float(low_P[~own_P].sum())
+        possible = fixed <= 1
+    elif high_P.sum() < 1:
+        side, bound_P, own_P, option = "max", high_P, proved.maximum_P, "{}::1"
+        fixed, possible = float(high_P[~own_P].sum()), True
+    else:
+        return None
+    names = [name for name, own in zip(bundle.platforms, own_P.tolist(), strict=True) if own]
+    if not names or not possible:
+        return None
+    bounds = ", ".join(f"{name} {bound:.1%}" for name, bound in zip(names, bound_P[own_P].tolist(), strict=True))
+    near = float(np.abs(bound_P - today_P)[own_P].max()) <= NEAR_TODAY
+    reach = "within 1 point of today's split" if near else "between today's split and the one that was proved"
+    left = 1 - float(bound_P[own_P].sum())
+    others = [name for name, own in zip(bundle.platforms, own_P.tolist(), strict=True) if not own]
+    word = "at most" if side == "min" else "at least"
+    leave = f"leave {' and '.join(others)} {word} {left:.1%}, or " if others and 0 <= left <= 1 else ""
+    lift = " ".join(f"--limit {shlex.quote(option.format(name))}" for name in names)
+    return (
+        f"Nobody set the {side} of {bounds}: the proof did, {reach}, beyond which nothing was proved. To go there all "
+        f"the same, {leave}lift the others' limits, too: {lift}"
     )
 
 
