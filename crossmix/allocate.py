@@ -10,7 +10,6 @@ Shapes: P platforms, X the state's statistics.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
+from crossmix.proof import of_a_proof
 from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
 from crossmix.response import FIRST, MOST, Belief, Ever, Responder, Response, idle
 from crossmix.state import Layout
@@ -33,8 +33,6 @@ HALVINGS = 60
 """Bisections of `nearest`, to rounding."""
 MOVED = 5e-4
 """A share as far from today's as a tenth of a percent, rounded, shows is not today's."""
-NEAR_TODAY = 0.0101
-"""How far limits of a proof lie from a split that they keep (`crossmix.evaluate.decision.table.SLACK`), to rounding."""
 LEAST_LEFT = 0.01
 """Part of a flight up to which a policy's plan reads no pace from what is left (`crossmix.agents.mpc`)."""
 
@@ -173,42 +171,6 @@ def explain(
             *notes(limits, previous),
         ),
         bundle=bundle.digest,
-    )
-
-
-def of_a_proof(bundle: Bundle, campaign: str, limits: constraints.Limits[Array]) -> str | None:
-    """Of limits that leave no split: which of them nobody set, as a proof did, and how to lift those.
-
-    `None`: the proof has no part in it, as the limits that were set leave no split with any others.
-    """
-    proved = bundle.proved(campaign, limits)
-    if proved is None:
-        return None
-    low_P, high_P = np.asarray(limits.minimum_P, float), np.asarray(limits.maximum_P, float)
-    today_P = np.asarray(bundle.plans[campaign].share, float)
-    if low_P.sum() > 1:
-        side, bound_P, own_P, option = "min", low_P, proved.minimum_P, "{}:0:"
-        fixed = float(low_P[~own_P].sum())
-        possible = fixed <= 1
-    elif high_P.sum() < 1:
-        side, bound_P, own_P, option = "max", high_P, proved.maximum_P, "{}::1"
-        fixed, possible = float(high_P[~own_P].sum()), True
-    else:
-        return None
-    names = [name for name, own in zip(bundle.platforms, own_P.tolist(), strict=True) if own]
-    if not names or not possible:
-        return None
-    bounds = ", ".join(f"{name} {bound:.1%}" for name, bound in zip(names, bound_P[own_P].tolist(), strict=True))
-    near = float(np.abs(bound_P - today_P)[own_P].max()) <= NEAR_TODAY
-    reach = "within 1 point of today's split" if near else "between today's split and the one that was proved"
-    left = 1 - float(bound_P[own_P].sum())
-    others = [name for name, own in zip(bundle.platforms, own_P.tolist(), strict=True) if not own]
-    word = "at most" if side == "min" else "at least"
-    leave = f"leave {' and '.join(others)} {word} {left:.1%}, or " if others and 0 <= left <= 1 else ""
-    lift = " ".join(f"--limit {shlex.quote(option.format(name))}" for name in names)
-    return (
-        f"Nobody set the {side} of {bounds}: the proof did, {reach}, beyond which nothing was proved. To go there all "
-        f"the same, {leave}lift the others' limits, too: {lift}"
     )
 
 
