@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from crossmix import constraints
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
+from crossmix.proof import of_a_proof
 from crossmix.reasons import Decided, PlatformShare, interval_of, overall, reasoned
 from crossmix.response import FIRST, MOST, Belief, Ever, Responder, Response, idle
 from crossmix.state import Layout
@@ -122,7 +123,11 @@ def explain(
     if ever is not None and money > (most := farthest(ever, plan.cycle_budget)):
         raise ConfigError(ever.too_far(money, most, plan.currency))
     low_BP, high_BP = constraints.box(limits, previous)
-    constraints.check(low_BP, high_BP, bundle.platforms)
+    try:
+        constraints.check(low_BP, high_BP, bundle.platforms)
+    except constraints.InfeasibleError as error:
+        told = of_a_proof(bundle, campaign, limits)
+        raise (constraints.InfeasibleError(f"{error}. {told}") if told else error) from None
     statistics = with_limits(bundle.layout, statistics_X, limits, previous, money / plan.cycle_budget)
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)

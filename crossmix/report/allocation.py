@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossmix.evaluate.decision.standing import standing
 from crossmix.pages.charts import ACCENT, LINE, MUTED, WIDTH, Chart, Panel, platform_legend, shade
 from crossmix.pages.format import percent
 from crossmix.pages.scales import Scale
 from crossmix.report.charts import shares
+from crossmix.report.decision import answers
 from crossmix.report.section import SECTIONS, Section, absent, markup
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from crossmix.artifacts import Decision, Evaluation, GateTable
+    from crossmix.artifacts import Evaluation
     from crossmix.report.inputs import ReportInputs
 
 TIME = ("#2f6fc0", "#8d8b97", "#e08a1e")
@@ -99,14 +99,6 @@ def _inset(chart: Chart, corner: Any, side: float) -> None:
     panel.area([panel.at(*point) for point in part], f'fill="{ACCENT}"')
 
 
-def kept(gates: GateTable | None, decision: Decision | None) -> list[str]:
-    """The standing of every campaign whose answer is today's split, whatever the policy would choose."""
-    if gates is None or decision is None:
-        return []
-    found = (standing(gates.gates, decision, one.campaign) for one in decision.campaigns)
-    return [one.reason for one in found if one.keep]
-
-
 def _body(inputs: ReportInputs) -> Markup:
     evaluation: Evaluation | None = inputs.evaluation
     if evaluation is None:
@@ -118,7 +110,7 @@ def _body(inputs: ReportInputs) -> Markup:
         "allocation.html.j2",
         campaign=trajectory.campaign,
         seed=trajectory.seed,
-        kept=kept(inputs.gates, inputs.decision),
+        kept=[one.own.campaign for one in answers(inputs.gates, inputs.decision) if one.standing.keep],
         apart=percent(float(np.abs(policy_TP - oracle_TP).sum(1).mean() / 2), 2),
         legend=platform_legend(platforms),
         policy=shares(trajectory.policy, "shares of the policy"),

@@ -151,6 +151,11 @@ class ReportInputs:
         return () if origin is None else origin.campaigns
 
     @property
+    def ended(self) -> tuple[str, ...]:
+        """Of a spend history the campaigns that are over."""
+        return () if self.decision is None else tuple(one.campaign for one in self.decision.campaigns if one.ended)
+
+    @property
     def source(self) -> str | None:
         """Where the log came from."""
         if self.meta is not None:

@@ -68,7 +68,7 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
-        hardly = own.gain_interval[1] <= LITTLE * own.revenue
+        hardly = idle(own)
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
             start = f"keep today's split of campaign {own.campaign}, which" if keeps else "today's split"
@@ -93,6 +93,11 @@ def _own(decision: Decision, campaign: str | None) -> CampaignDecision | None:
     # What is over is nobody's question, unless it is asked for by name.
     current = [one for one in decision.campaigns if one.ended is None] or decision.campaigns
     return min(current, key=lambda one: one.probability, default=None)
+
+
+def idle(own: CampaignDecision) -> bool:
+    """Whether today's split can hardly be bettered: even the upper end of the gain's interval is worth no change."""
+    return own.gain_interval[1] <= LITTLE * own.revenue
 
 
 def _missed(missed: Sequence[GateRow]) -> str:
@@ -202,11 +207,16 @@ def _lasting(days: int) -> str:
     return f"{days:,} days" if days <= YEARS else "more than ten years"
 
 
+def per_cycle(cycle_hours: int) -> str:
+    """Of amounts of money: in which time."""
+    return "a day" if cycle_hours == 24 else f"per cycle of {cycle_hours} h"
+
+
 def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:
     """An experiment in words."""
     days = test.cycles * cycle_hours // 24
     span = test.block * cycle_hours // 24
-    per = "a day" if cycle_hours == 24 else f"per cycle of {cycle_hours} h"
+    per = per_cycle(cycle_hours)
     needed = None if test.needed_cycles is None else test.needed_cycles * cycle_hours // 24
     if test.elasticity_error is None:
         probe = (
