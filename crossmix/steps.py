@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 
 Array = npt.NDArray[np.float64]
 
@@ -126,6 +127,13 @@ def _off(sums: list[Array], since: list[Array], at_S: npt.NDArray[np.int64], win
     # As counting strays where nothing moved: as many events as before.
     came_before = events[0] * length / (BEFORE * window)
     noise = np.sqrt(1 / np.maximum(events[0], 0.5) + 2 / np.maximum(events[1] + came_before, 0.5))
+    # ln of next to no events strays by more than so: what their likelihood says of one rate.
+    part = expected / np.maximum(np.where(known, before[0], 0.0).sum(1), 1e-12)
+    since_events = events[0] * part * came / np.maximum(expected, 1e-12)
+    both = (events[0] + since_events) / (1 + part)
+    gain = xlogy(events[0], events[0] / np.maximum(both, 1e-12))
+    gain += xlogy(since_events, since_events / np.maximum(part * both, 1e-12))
+    noise = np.maximum(noise, np.abs(off) / np.sqrt(np.maximum(2 * gain, 1e-12)))
     return [np.where(sound, one, np.nan) for one in (off, spent, noise)]
 
 

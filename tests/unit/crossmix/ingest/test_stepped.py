@@ -65,3 +65,14 @@ def test_an_account_as_it_always_was_is_left_alone(seed: int) -> None:
 def test_a_run_tells_it_and_keeps_every_row(tmp_path: Path) -> None:
     found = ingested(tmp_path / "run", history(40_104, cut()))
     assert sum("Conversions per click on social fell by " in one for one in found.meta.notes) == 1
+
+
+def test_a_fortnight_without_a_sale_where_seven_were_usual_is_chance() -> None:
+    """Of one on every other day none comes in a fortnight in one of 1,100; a history has many fortnights."""
+    rows = history(40_106, np.ones((3, DAYS)))
+    few = rows["platform"] == "video"
+    ago = (max(rows["date"]) - rows["date"]).map(lambda gap: gap.days)
+    sold = ((ago % 2 == 0) & (ago >= 20)) | (ago == 3)
+    for name, worth in (("conversions", 1.0), ("revenue", 50.0)):
+        rows[name] = rows[name].where(~few, worth * sold)
+    assert not any("Conversions per click on video" in one for one in of(rows))
