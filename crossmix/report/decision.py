@@ -63,7 +63,7 @@ def headline(found: Sequence[Answered]) -> str:
         return "Every campaign has ended: there is nothing to split."
     if len(running) == 1:
         return _does(running[0])
-    counts = Counter(one.standing.word for one in running)
+    counts = Counter[str](one.standing.word for one in running)
     told = ", ".join(f"{counts[word]} {word}" for word in KINDS if counts[word])
     kept = sum(one.standing.keep for one in running)
     return f"Of {len(running)} campaigns: {told}.{f' Keep today’s split of {kept}.' if kept else ''}"
@@ -118,7 +118,7 @@ def splits(one: Answered, decision: Decision) -> Table:
         other = "Recommended"
     elif one.standing.keep:
         today, other = "Today: keep it", "By the fit alone, not recommended"
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             Cell(row.platform, "", "" if row.tried else "never tried"),
             Cell(share(row.today), "num"),
