@@ -141,15 +141,18 @@ class World:
             linked = np.minimum(linked @ linked.T @ linked, 1)
         return linked.astype(bool)
 
-    def best(self, budget_C: Array | None = None, probe: float = 1.0) -> Array:
+    def best(self, budget_C: Array | None = None, probe: float = 1.0, *, tried: bool = False) -> Array:
         """The split of every campaign's budget that earns most, (C, P).
 
         Args:
             budget_C: currency per day; `None`: today's.
             probe: largest part of a campaign's budget on each cell of which the history can tell nothing (`known_CP`).
+            tried: only on cells that ran, whatever others tell of the rest.
         """
         budget_C = self.today_CP.sum(1) if budget_C is None else budget_C
         most_CP = budget_C[:, None] * np.where(self.known_CP(), 1.0, probe)
+        if tried:
+            most_CP = np.where(self.tried_CP, most_CP, 0.0)
 
         def value(c: int) -> Callable[[Array], Array]:
             def of(spend_GP: Array) -> Array:

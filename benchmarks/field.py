@@ -117,7 +117,7 @@ def decision(made: World, answer: Answer, probe: float) -> dict[str, Any]:
         "probability": answer.sure,
         "gain": made.revenue(answer.accepted_CP) / today - 1,
         "best gain": made.revenue(made.best(made.today_CP.sum(1), probe)) / today - 1,
-        "best gain without probes": made.revenue(made.best(made.today_CP.sum(1), 0.0)) / today - 1,
+        "best gain without probes": made.revenue(made.best(made.today_CP.sum(1), tried=True)) / today - 1,
         "cpu s": answer.judging,
     }
 
@@ -125,8 +125,8 @@ def decision(made: World, answer: Answer, probe: float) -> dict[str, Any]:
 def decisions(histories: list[dict[str, Any]]) -> dict[str, Any]:
     """How many histories' changes were accepted, how many of those lose, and how many of those worth it were found.
 
-    What a platform earns that was never tried, nobody can prove: `found without probes` is of histories whose best
-    split earns `WORTH` more though such cells get nothing.
+    What a campaign earns on a platform where it never ran, nobody can prove: `found without probes` is of histories
+    whose best split earns `WORTH` more though such cells get nothing.
     """
     judged = [one["decision"] for one in histories if one["refused"] is None]
     accepted = [one for one in judged if one["accepted"]]
