@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
 
 Array = npt.NDArray[np.float64]
 
@@ -131,10 +130,14 @@ def _off(sums: list[Array], since: list[Array], at_S: npt.NDArray[np.int64], win
     part = expected / np.maximum(np.where(known, before[0], 0.0).sum(1), 1e-12)
     since_events = events[0] * part * came / np.maximum(expected, 1e-12)
     both = (events[0] + since_events) / (1 + part)
-    gain = xlogy(events[0], events[0] / np.maximum(both, 1e-12))
-    gain += xlogy(since_events, since_events / np.maximum(part * both, 1e-12))
+    gain = _x_log_ratio(events[0], both) + _x_log_ratio(since_events, part * both)
     noise = np.maximum(noise, np.abs(off) / np.sqrt(np.maximum(2 * gain, 1e-12)))
     return [np.where(sound, one, np.nan) for one in (off, spent, noise)]
+
+
+def _x_log_ratio(x: Array, over: Array) -> Array:
+    """x ln(x / over), 0 where x is."""
+    return np.asarray(x * np.log(np.maximum(x, 1e-300) / np.maximum(over, 1e-12)))
 
 
 def _of_spend(off_SP: Array, spent_SP: Array, earlier_S: npt.NDArray[np.bool_]) -> Array:
