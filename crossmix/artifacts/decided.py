@@ -89,8 +89,6 @@ class CampaignDecision(Part):
     new: float | None = None
     """Largest share that the best split was let give a platform where the campaign never spent, since more of it could
     not be proved; null: whatever the limits leave."""
-    held: tuple[str, ...] = ()
-    """Platforms that the change leaves as today, since it is surer without them."""
     withheld: str | None = None
     """Why nothing is said to be proved, whatever the draws say; null: nothing stands against it."""
     ended: str | None = None

@@ -6,17 +6,14 @@ their difference is paired. Beside the whole change stand parts of it (`PARTS`):
 is surer, since it lies nearer to what was spent. Where the best split gives money to platforms on which the campaign
 never spent, whose earnings no history proves, the best splits that give those a probe at most (`limits.probe`), or
 none, stand beside it too: what moves between platforms that were tried can be sure whatever the others would earn.
-One platform of which little is known makes all of that unsure: `holding` has the best splits that leave some platforms
-as today.
 
 Shapes: C campaigns, P platforms, N draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +32,6 @@ Array = npt.NDArray[np.float64]
 DRAWS = 400
 PARTS = (1.0, 0.75, 0.5, 0.25)
 """Parts of the way from today's split to the best one, the whole way first."""
-HOLDING = (1.0, 0.5)
-"""The same where some platforms are left as today."""
-MOST_SETS = 12
-"""Sets of platforms that are moved among while the others are left: those whose best split earns most."""
 MOVED = 0.005
 """Share that a split moves at least to be another than today's."""
 
@@ -71,8 +64,6 @@ class Change:
     new: float | None = None
     """Largest share that this best split was let give a platform that was never tried: `probe`, 0, or `None`: what the
     limits leave."""
-    held: tuple[str, ...] = ()
-    """Platforms that this split leaves as today, though others gain or lose."""
 
     @property
     def idle_P(self) -> npt.NDArray[np.bool_]:
@@ -139,67 +130,19 @@ def beyond(share_P: Array, probe: float) -> npt.NDArray[np.bool_]:
     return np.asarray(share_P > probe + 1e-6)
 
 
-def holding(
-    market: Market, slot: int, tried_P: npt.NDArray[np.bool_], *, probe: float, draws: int = DRAWS, seed: int = 0
+def _change(
+    market: Market, slot: int, tried_P: npt.NDArray[np.bool_], probe: float, draws: int, seed: int
 ) -> tuple[Change, ...]:
-    """Splits of one campaign that leave some platforms as today, by what they earn at the fitted parameters, the most
-    first: all tried ones but one are split anew, or two of them; never tried ones get nothing.
-    """
-    exact = doubled(market)
-    conditions = nominal(exact, torch.tensor([slot]))
-    today_P, low_BP, high_BP = _today(exact, slot)
-    some_P = torch.as_tensor(tried_P) & torch.as_tensor(~idle(today_P.numpy()))
-    names = some_P.nonzero()[:, 0].tolist()
-    sets = [tuple(name for name in names if name != one) for one in names] if len(names) > 2 else []
-    sets += list(combinations(names, 2)) if len(names) > 3 else []
-    money, found = torch.tensor([float(exact.budget[slot])], dtype=torch.float64), []
-    for some in sets:
-        free_P = torch.zeros(len(today_P), dtype=torch.bool)
-        free_P[list(some)] = True
-        least_BP, most_BP = (torch.where(free_P, edge_BP, today_P) for edge_BP in (low_BP, high_BP))
-        best_P = best_share(conditions, money, least_BP, torch.maximum(least_BP, most_BP))[0]
-        if float((best_P - today_P).abs().max()) >= MOVED:
-            earned, _ = _responses(conditions, conditions, float(money) * best_P, float(money))
-            held = tuple(market.platforms[name] for name in names if name not in some)
-            found.append((float(earned[0].sum()), held, best_P))
-    found = sorted(found, key=lambda one: -one[0])[:MOST_SETS]
-    ways = [(None, part, today_P + part * (best_P - today_P), held) for _, held, best_P in found for part in HOLDING]
-    return tuple(sorted(_changed(exact, slot, ways, probe, draws, seed), key=lambda one: -one.gain))
-
-
-def _today(market: Market, slot: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Today's split, and the least and most that limits leave of one that follows it."""
+    conditions = nominal(market, torch.tensor([slot]))
     today_P = market.static[slot] / market.static[slot].sum()
     limits = constraints.Limits(
         market.minimum[slot], market.maximum[slot], market.freeze[slot].double(), market.step[slot]
     )
     low_BP, high_BP = constraints.box(limits, today_P[None])
-    return today_P, low_BP, high_BP
-
-
-def _change(
-    market: Market, slot: int, tried_P: npt.NDArray[np.bool_], probe: float, draws: int, seed: int
-) -> tuple[Change, ...]:
-    conditions = nominal(market, torch.tensor([slot]))
-    today_P, low_BP, high_BP = _today(market, slot)
     budget = float(market.budget[slot])
-    ways = _ways(conditions, budget, today_P, torch.as_tensor(tried_P), probe, low_BP, high_BP)
-    return _changed(market, slot, ((*way, ()) for way in ways), probe, draws, seed)
-
-
-def _changed(
-    market: Market,
-    slot: int,
-    ways: Iterable[tuple[float | None, float, torch.Tensor, tuple[str, ...]]],
-    probe: float,
-    draws: int,
-    seed: int,
-) -> tuple[Change, ...]:
-    conditions, budget = nominal(market, torch.tensor([slot])), float(market.budget[slot])
-    today_P, _, _ = _today(market, slot)
     around = drawn_around(market, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
     (now, slope), found = _responses(conditions, around, budget * today_P, budget), list[Change]()
-    for new, part, share_P, held in ways:
+    for new, part, share_P in _ways(conditions, budget, today_P, torch.as_tensor(tried_P), probe, low_BP, high_BP):
         then, _ = _responses(conditions, around, budget * share_P, budget)
         found.append(
             Change(
@@ -209,7 +152,6 @@ def _changed(
                 part=part,
                 probe=probe,
                 new=new,
-                held=held,
                 today_P=today_P.numpy(),
                 best_P=share_P.numpy(),
                 now_P=now[0],

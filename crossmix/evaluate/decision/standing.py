@@ -148,9 +148,9 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
     low, high = own.gain_interval
     new = [one for one in own.platforms if not one.counted and one.best > one.today]
     what = "the recommended split" if own.proved else "the split that the fit would choose"
-    if own.part < 1 or own.new is not None or own.held:
+    if own.part < 1 or own.new is not None:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
-        what = f"{way(own.part, own.new, own.held)} ({shares})"
+        what = f"{way(own.part, own.new)} ({shares})"
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
         f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
@@ -161,12 +161,9 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
     )
 
 
-def way(part: float, new: float | None, held: Sequence[str] = ()) -> str:
-    """Which split is meant, in words: a part of the way to the best one, with so much for platforms never tried, or
-    with some platforms left as today."""
+def way(part: float, new: float | None) -> str:
+    """Which split is meant, in words: a part of the way to the best one, with so much for platforms never tried."""
     best = "the best split"
-    if held:
-        best += f" that leaves {', '.join(held)} as today"
     if new is not None:
         best += (
             f" with at most {100 * new:.3g}% for a platform never tried"

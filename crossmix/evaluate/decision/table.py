@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.config import Config
 from crossmix.evaluate.decision.backtest import Backtest, backtest
-from crossmix.evaluate.decision.change import changes, holding
+from crossmix.evaluate.decision.change import changes
 from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
@@ -26,8 +24,7 @@ class Decided:
     """What was found."""
 
     campaigns: tuple[Judged, ...]
-    """The longest way of each campaign's change that is sure, or a split that leaves some platforms as today where that
-    one earns more; the whole change where none is."""
+    """The longest way of each campaign's change that is sure; the whole of it where none is."""
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
@@ -56,7 +53,7 @@ class Decided:
             if not proved:
                 then_P = today_P
             least_P, most_P = torch.minimum(today_P, then_P), torch.maximum(today_P, then_P)
-            if not (proved and one.change.part == 1 and one.change.new is None and not one.change.held):
+            if not (proved and one.change.part == 1 and one.change.new is None):
                 # Beyond what was proved nothing was; on today's side of it a split under drift has some room.
                 falls_P, rises_P = then_P < today_P, then_P > today_P
                 down_P, up_P = (torch.where(ends_P, 0.0, SLACK) if proved else SLACK for ends_P in (~rises_P, ~falls_P))
@@ -108,26 +105,10 @@ def decided(config: Config, market: Market, log: Log) -> Decided:
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         reason = withheld(market, slot)
         one = None if reason else furthest(ways, sure)
-        if not reason and (one is None or one.change.part < 1):
-            one = _holding(market, slot, tried_CP[slot], test, config, one)
         found.append(one or ways[0])
         proved.append(one is not None)
         reasons.append(reason)
     return Decided(tuple(found), tuple(proved), test, tuple(reasons))
-
-
-def _holding(
-    market: Market, slot: int, tried_P: npt.NDArray[np.bool_], test: Backtest, config: Config, sure: Judged | None
-) -> Judged | None:
-    """The split that leaves some platforms as today, is sure and earns most, where it earns more than the way that is
-    sure; else that."""
-    for change in holding(market, slot, tried_P, probe=config.limits.probe):
-        if sure is not None and change.gain <= sure.gain:
-            break
-        one = judged(change, test, slot, tried_P)
-        if one.sure(config.gates.decision):
-            return one
-    return sure
 
 
 def withheld(market: Market, slot: int) -> str | None:
@@ -194,7 +175,6 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: st
         proved=proved,
         part=change.part,
         new=change.new,
-        held=change.held,
         withheld=reason,
         ended=market.ended[market.campaigns.index(change.campaign)] if market.ended else None,
         revenue=float(change.now_P.sum()),

@@ -71,11 +71,11 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
 
 
 def _parts(judged: Sequence[Judged]) -> str:
-    short = [one.change for one in judged if one.change.part < 1 or one.change.new is not None or one.change.held]
+    short = [one.change for one in judged if one.change.part < 1 or one.change.new is not None]
     if not short:
         return ""
-    least = min(short, key=lambda change: (change.part, -len(change.held)))
-    return f", by {way(least.part, least.new, least.held)}" + (" or more" if len(judged) > 1 else "")
+    least = min(short, key=lambda change: change.part)
+    return f", by {way(least.part, least.new)}" + (" or more" if len(judged) > 1 else "")
 
 
 def _probes(judged: Sequence[Judged], currency: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,11 +11,8 @@ import torch
 
 from crossmix import whatif
 from crossmix.allocate import at_least
-from crossmix.evaluate.decision.change import HOLDING, PARTS, holding
+from crossmix.evaluate.decision.change import PARTS
 from crossmix.evaluate.decision.change import changes as all_changes
-from crossmix.market.conditions import nominal
-from crossmix.market.draws import doubled
-from crossmix.market.mechanism import expected
 from crossmix.market.responder import MarketResponder
 from crossmix.response import FIRST
 from tests.support.markets import make_market
@@ -119,48 +115,3 @@ def test_what_a_platform_of_nothing_would_earn_is_the_same_to_every_answer(crumb
     assert told == pytest.approx(at_least(responder, whole.today_P, whole.budget).marginal_P, rel=1e-5)
     plan = whatif.split_plan(whatif.make_scene(market, "c0", draws=2), whole.today_P.tolist(), whole.budget)
     assert told == pytest.approx([one.marginal_roi.value for one in plan.platforms], rel=1e-5)
-
-
-def test_splits_that_leave_platforms_as_today_move_the_others_alone_the_most_first() -> None:
-    """Of four platforms three are moved among, in four ways, or two, in six; each to its best and half of the way."""
-    tried_P = np.ones(4, bool)
-    ways = holding(MARKET, 1, tried_P, probe=PROBE, draws=4)
-    whole = changes(MARKET, draws=4)[1][0]
-    assert {one.held for one in ways} <= {
-        *((name,) for name in MARKET.platforms),
-        *combinations(MARKET.platforms, 2),
-    }
-    assert {len(one.held) for one in ways} == {1, 2}
-    assert len(ways) == len(HOLDING) * len({one.held for one in ways})
-    gains = [one.gain for one in ways]
-    assert gains == sorted(gains, reverse=True)
-    assert whole.gain > gains[0] > 0.5 * whole.gain
-    for one in ways:
-        kept = [MARKET.platforms.index(name) for name in one.held]
-        assert one.best_P[kept] == pytest.approx(one.today_P[kept])
-        assert one.best_P.sum() == pytest.approx(1)
-        assert one.new is None
-    pair = next(one for one in ways if len(one.held) == 2 and one.part == 1)
-    moved = [p for p, name in enumerate(MARKET.platforms) if name not in pair.held]
-    # The best of two: a little more from either to the other earns less.
-    for sign in (1, -1):
-        off_P = np.zeros(4)
-        off_P[moved] = sign * 0.02, -sign * 0.02
-        assert earned(1, pair.best_P + off_P) < earned(1, pair.best_P)
-
-
-def earned(slot: int, share_P: np.ndarray) -> float:
-    money = float(MARKET.budget[slot]) * torch.as_tensor(share_P)
-    conditions = nominal(doubled(MARKET), torch.tensor([slot]))
-    return float(expected(conditions, money[None]).revenue.sum())
-
-
-def test_what_was_never_tried_and_what_has_nothing_to_trade_with_is_left() -> None:
-    tried_P = np.array([True, True, False, True])
-    ways = holding(MARKET, 1, tried_P, probe=PROBE, draws=4)
-    # Three tried: two of them are moved among.
-    assert ways
-    for one in ways:
-        assert one.best_P[2] == pytest.approx(one.today_P[2])
-        assert len(one.held) == 1
-    assert holding(MARKET, 1, np.array([True, True, False, False]), probe=PROBE, draws=4) == ()

@@ -82,11 +82,6 @@ def test_a_proof_that_leaves_a_new_platform_alone_says_so(part: float, new: floa
     assert standing([PASSED], decision(replace(OWN, part=part, new=new)), "x").reason.startswith(words)
 
 
-def test_a_proof_that_leaves_platforms_as_today_names_them() -> None:
-    found = standing([PASSED], decision(replace(OWN, part=0.5, held=("c",))), "x").reason
-    assert found.startswith("going 50% of the way to the best split that leaves c as today (")
-
-
 @pytest.mark.parametrize(("probability", "word"), [(0.9, "plausible"), (0.7, "not enough")])
 def test_without_data_enough_it_depends_on_how_likely_a_gain_is(probability: float, word: str) -> None:
     found = standing([LACKS], decision(replace(OWN, probability=probability, proved=False)), "x")

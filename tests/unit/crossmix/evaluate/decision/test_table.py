@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from crossmix.config import load
-from crossmix.evaluate.decision import table
-from crossmix.evaluate.decision.backtest import Backtest
-from crossmix.evaluate.decision.change import changes
-from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.table import SLACK, Decided, as_today, withheld
 from tests.support.markets import make_market
-from tests.support.scenes import exact_market
 
 MARKET = make_market(platforms=3, campaigns=2)
 TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
 
 
 def decided(
-    *proved: bool,
-    part: float = 0.5,
-    new: float | None = None,
-    held: tuple[str, ...] = (),
-    today: np.ndarray = TODAY,
-    best: np.ndarray = BEST,
+    *proved: bool, part: float = 0.5, new: float | None = None, today: np.ndarray = TODAY, best: np.ndarray = BEST
 ) -> Decided:
-    change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, held=held, probe=0.02)
+    change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, probe=0.02)
     one = SimpleNamespace(change=change, tried_P=today > 0, gain=30.0, moved=230.0)
     return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
 
@@ -57,49 +45,6 @@ def test_the_whole_way_without_a_platform_that_was_never_tried_keeps_to_it() -> 
     held = decided(True, True, part=1.0, new=0.0).within(MARKET)
     assert held.maximum[0].tolist() == pytest.approx([0.5 + SLACK, 0.3, 0.4])
     assert held.minimum[0].tolist() == pytest.approx([0.3, 0.3, 0.2 - SLACK])
-
-
-def test_the_best_split_that_leaves_a_platform_as_today_keeps_to_it() -> None:
-    held = decided(True, True, part=1.0, held=("p1",)).within(MARKET)
-    assert held.minimum[0].tolist() == pytest.approx([0.3, 0.3, 0.2 - SLACK])
-    assert held.maximum[0].tolist() == pytest.approx([0.5 + SLACK, 0.3, 0.4])
-
-
-def known(*error_P: float) -> Backtest:
-    """A back-test of campaign 0 of three platforms whose elasticities are known so well by data."""
-    full = {
-        name: np.broadcast_to(value, (1, 3)).astype(float)
-        for name, value in (("off_CP", 0.0), ("known_CP", 0.5), ("known_common_CP", 0.0), ("on_purpose_CP", 0.0))
-    }
-    never = dict.fromkeys(("off_error_CP", "on_purpose_error_CP"), np.full((1, 3), UNKNOWN))
-    none_W = np.zeros(8)
-    return Backtest(
-        block=7, level_WCP=np.zeros((8, 1, 3)), booked_W=none_W, predicted_W=none_W, as_before_W=none_W, cycles=182,
-        held_out=56, usual_most_CP=np.full((1, 3), 1e9), known_error_CP=np.array([error_P]), **full, **never,
-    )  # fmt: skip
-
-
-def test_a_platform_of_which_nothing_is_known_is_left_as_today(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its elasticity is known to 0.25 of a prior alone, and it takes most of what the best split moves."""
-    market = exact_market(make_market(platforms=3, campaigns=1))
-    market.static[0] = torch.tensor([0.5, 0.3, 0.2])
-    whole = changes(market, probe=0.02)[0][0]
-    unknown = int(np.argmax(np.abs(whole.then_P * whole.log_ratio_P)))
-    error_P = np.where(np.arange(3) == unknown, UNKNOWN, 0.003)
-    config = load("laptop")
-    log: Any = None  # the back-test alone reads it
-    monkeypatch.setattr(table, "backtest", lambda *_: known(*error_P))
-    found = table.decided(config, market, log)
-    one = found.campaigns[0]
-    assert found.proved == (True,)
-    assert one.change.held == (market.platforms[unknown],)
-    assert one.change.best_P[unknown] == pytest.approx(one.change.today_P[unknown])
-    told = table.told(config, market, found).campaigns[0]
-    assert told.held == one.change.held
-    # Without it nothing, or less, is proved.
-    monkeypatch.setattr(table, "holding", lambda *_, **__: ())
-    before = table.decided(config, market, log)
-    assert not before.proved[0] or before.campaigns[0].gain < one.gain
 
 
 def test_what_was_never_tried_has_a_probe_at_most() -> None:
