@@ -31,6 +31,8 @@ SQLITE_SECONDS = 10.0
 """How long a transaction waits for SQLite's one writer, for its turn in this process and for the lock together."""
 WHOLE = 0.99
 """The part of `SQLITE_SECONDS` from which on what is left to wait is as good as all of it."""
+WAITS = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
+"""libpq's parameters of a PostgreSQL whose URL does not set them: seconds, milliseconds, and a session's options."""
 
 
 class StoreAwayError(RuntimeError):
@@ -69,8 +71,8 @@ class Store:
             self.engine = sa.create_engine(url, connect_args={"timeout": SQLITE_SECONDS})
             event.listen(self.engine, "connect", _durable)
         else:
-            # A database that hangs is away too: nothing waits for it for minutes.
-            waits = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "options": "-c statement_timeout=10000"}
+            # A database that hangs is away too: nothing waits for it for minutes, unless its URL says so.
+            waits = {name: value for name, value in WAITS.items() if name not in parsed.query}
             self.engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=5, connect_args=waits)
         try:
             if migrated:

@@ -76,7 +76,7 @@ def database(cluster: Cluster) -> str:
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE DATABASE pods")
     engine.dispose()
-    return cluster.url.replace("+psycopg", "").rpartition("/")[0] + "/pods"
+    return cluster.database("pods").replace("+psycopg", "")
 
 
 @pytest.fixture

@@ -77,6 +77,18 @@ def test_campaigns_and_overrides_come_back(store: Store) -> None:
     assert trail[0].at.utcoffset() == timedelta(0)
 
 
+def test_a_url_says_how_long_a_connection_may_take(store: Store, cluster: Cluster) -> None:
+    patient, usual = store.engine, Store(cluster.url.partition("?")[0]).engine
+    asked: list[dict[str, Any]] = []
+    for engine in (patient, usual):
+        engine.dispose()
+        sa.event.listen(engine, "do_connect", lambda _, __, ___, given: asked.append(dict(given)))
+        engine.connect().close()
+        engine.dispose()
+    assert [int(given["connect_timeout"]) for given in asked] == [120, 3]
+    assert {given["options"] for given in asked} == {"-c statement_timeout=10000"}
+
+
 def test_feedback_is_counted_once(client: TestClient, live: FakeLive, store: Store) -> None:
     client.post("/campaigns", json=raw())
     made = [event(f"{n}", cycle=n % 4, platform=PLATFORMS[n % 3], spend=n / 8, requests=None) for n in range(2_500)]

@@ -47,7 +47,11 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/postgres"
+        return self.database("postgres")
+
+    def database(self, name: str) -> str:
+        """URL of a database: a busy machine may take longer than a server's seconds to let somebody in."""
+        return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/{name}?connect_timeout=120"
 
     def run(self, program: str, *arguments: str) -> None:
         command = [str(self.bin / program), *arguments]
@@ -90,7 +94,7 @@ def new_database(cluster: Cluster) -> str:
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
-    return f"{cluster.url.rpartition('/')[0]}/{name}"
+    return cluster.database(name)
 
 
 def _has_user() -> bool:
