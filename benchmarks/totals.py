@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from crossmix.artifacts import RunRecord
 from crossmix.baselines.registry import BASELINES
 from crossmix.config import Config
 from crossmix.evaluate.judge import act_of, from_state, judge_act, oracle, summarise
-from crossmix.market.model import load
+from crossmix.market.model import Market, load
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 
@@ -65,8 +66,8 @@ def daily_totals(dataset: Dataset, *, planned: bool) -> pd.DataFrame:
     return table.round({"spend": 2, "revenue": 2, "planned": 2})
 
 
-def trained(history: pd.DataFrame, folder: Path) -> tuple[Path, dict[str, float]]:
-    """The policy that `crossmix run` makes of a history, and the seconds that it takes.
+def trained(history: pd.DataFrame, folder: Path) -> tuple[Path, Path, dict[str, float]]:
+    """The policy that `crossmix run` makes of a history, its market, and the seconds that it takes.
 
     Raises:
         RuntimeError: the run came to no end; its message is the run's.
@@ -80,7 +81,20 @@ def trained(history: pd.DataFrame, folder: Path) -> tuple[Path, dict[str, float]
     if done.returncode not in JUDGED:
         raise RuntimeError(done.stdout[-2000:])
     took = {"seconds": time.monotonic() - began, "cpu seconds": _children() - before}
-    return out / RunRecord.load(out).steps["train"], took
+    steps = RunRecord.load(out).steps
+    return out / steps["train"], out / steps["market"], took
+
+
+def in_context_of(own: Market, market: Market) -> Market:
+    """A market that shows a policy, whatever happens in it, the contexts of the market that it was made in.
+
+    Raises:
+        ValueError: they are of other campaigns.
+    """
+    if own.campaigns != market.campaigns:
+        raise ValueError(f"campaigns of the history: {own.campaigns}; of the log: {market.campaigns}")
+    shown = own.context[:, :1].expand_as(market.context)
+    return replace(market, context=shown, cold_context=own.cold_context, present_context=own.present_context)
 
 
 def _children() -> float:
@@ -90,10 +104,12 @@ def _children() -> float:
 
 def measure(config: Config, market_folder: Path, policy_folder: Path, kept: Resumed) -> dict[str, Any]:
     """Play every policy in the market of the whole log."""
-    load_before, market = os.getloadavg(), load(market_folder)
+    load_before, log_market = os.getloadavg(), load(market_folder)
     dataset = Dataset(policy_folder.parents[2] / RunRecord.load(policy_folder.parents[2]).steps["ingest"])
 
-    def judged(policy: Path) -> dict[str, Any]:
+    def judged(policy: Path, own: Market | None = None) -> dict[str, Any]:
+        # A policy is served with the contexts of its own market: of totals, marks of the campaigns.
+        market = log_market if own is None else in_context_of(own, log_market)
         actor = load_policy(policy)
         acts = {
             "policy": from_state(lambda state, low, high, _: actor(state, low, high)),
@@ -107,8 +123,8 @@ def measure(config: Config, market_folder: Path, policy_folder: Path, kept: Resu
     def of_history(planned: bool) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="crossmix-totals-") as folder:
             history = daily_totals(dataset, planned=planned)
-            policy, took = trained(history, Path(folder))
-            return {"rows": len(history), **judged(policy), **took}
+            policy, own, took = trained(history, Path(folder))
+            return {"rows": len(history), **judged(policy, load(own)), **took}
 
     found = {"the whole log": kept.part("the whole log", partial(judged, policy_folder))}
     found |= {name: kept.part(name, partial(of_history, planned)) for name, planned in HISTORIES.items()}

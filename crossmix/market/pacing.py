@@ -18,7 +18,8 @@ KNOTS = 33
 def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
     """`agents.mpc.TABLES` of a market; `None` where a state does not tell its campaign.
 
-    A state tells its campaign by its context; a market of several campaigns without contexts gives no base policy.
+    A state tells its campaign by its context; a market of several campaigns with none, as those fitted before campaigns
+    without contexts had marks, gives no base policy.
     """
     campaigns, platforms = market.static.shape
     if campaigns > 1 and not market.context.any():

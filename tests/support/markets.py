@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from crossmix.market.fit.contexts import marks
 from crossmix.market.model import NEUTRAL, PARAMETERS, Market
 
 
@@ -77,6 +78,13 @@ def make_market(
         response=torch.ones(campaigns, 1, platforms, 16, 2),
         response_mean=value["ctr"][:, None],
     )
+
+
+def marked(market: Market) -> Market:
+    """The same with the contexts of campaigns that no impressions tell: a mark each."""
+    mark = torch.tensor(marks(market.campaigns), dtype=torch.float32)
+    shown = mark[:, None].expand_as(market.context)
+    return replace(market, context=shown, cold_context=mark, present_context=mark)
 
 
 def of_totals(market: Market, elasticity: float = 0.6) -> Market:

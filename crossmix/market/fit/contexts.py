@@ -8,6 +8,8 @@ Shapes: T training cycles, C campaigns, P platforms, N contexts, G groups, R res
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +49,16 @@ class Contexts:
 
 
 def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
-    """Contexts of the training cycles and their groups; without `fusion` zeros, and one group."""
+    """Contexts of the training cycles and their groups; without `fusion` one of each campaign, and one group.
+
+    A state tells whose it is by its context alone: without any, several campaigns have marks (`marks`), a single one
+    zeros.
+    """
     _, campaigns, platforms = log.shape
     if fusion is None:
-        none = np.zeros((campaigns, ALLOCATION.context_size))
+        one = marks(log.meta.campaigns) if campaigns > 1 else np.zeros((campaigns, ALLOCATION.context_size))
         alike = np.zeros((campaigns, log.train_cycles), np.int64)
-        return Contexts(none[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, none, none)
+        return Contexts(one[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, one, one)
     table = pd.read_parquet(fusion / "contexts.parquet")
     weight = log.per_cycle()
     p_click = predictions(log, fusion, ("p_click",))["p_click"]
@@ -84,6 +90,16 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
         rates[c], group[c] = multiplier[chosen, c], cycle_group[c, chosen]
     rates = rates / np.maximum(rates.mean(1, keepdims=True), 1e-9)
     return Contexts(bank, rates, group, cycle_group, cold, present)
+
+
+def marks(campaigns: Sequence[str]) -> Array:
+    """A context of each campaign that says whose it is and nothing else, (C, D): signs drawn by its name.
+
+    Two of them are nearly at right angles, and a campaign keeps its own whatever others come and go.
+    """
+    seeds = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") for name in campaigns]
+    drawn = [np.random.default_rng(seed).integers(0, 2, ALLOCATION.context_size) for seed in seeds]
+    return 2.0 * np.stack(drawn) - 1.0
 
 
 def _alike(context_ND: Array, groups: int) -> Ints:

@@ -85,7 +85,7 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
 def estimate(
     config: Config, dataset: Dataset, log: Log, fusion: Path | None, periods: Literal["train", "all"] = "train"
 ) -> Market:
-    """The market of a log; without `fusion` (no contexts), contexts are zero and do not move rates.
+    """The market of a log; without `fusion` contexts tell the campaign at most and do not move rates.
 
     Args:
         periods: fitted on; all of them, held-out cycles too, is for what is served once the gates have judged.

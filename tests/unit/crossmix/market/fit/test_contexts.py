@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crossmix.config import laptop
-from crossmix.market.fit.contexts import contexts, responses
+from crossmix.market.fit.contexts import contexts, marks, responses
 from crossmix.market.fit.log import Log
 from crossmix.schema import Meta
 from crossmix.state import ALLOCATION
@@ -81,3 +81,13 @@ def test_without_fused_contexts_there_is_one_group_and_no_effect(fused: tuple[Lo
     assert (table == 1).all()
     assert not found.bank_CND.any()
     assert (found.rate_CNP == 1).all()
+
+
+def test_campaigns_without_fused_contexts_have_marks_of_their_own() -> None:
+    """A state tells whose it is by its context alone; a mark is its campaign's, whoever else is there."""
+    three, two = marks(["spring", "autumn", "brand"]), marks(["brand", "spring"])
+    assert three.shape == (3, ALLOCATION.context_size)
+    assert (three[[2, 0]] == two).all()
+    likeness = three @ three.T / ALLOCATION.context_size
+    assert likeness.diagonal() == pytest.approx(1)
+    assert np.abs(likeness - np.eye(3)).max() < 0.25
