@@ -45,6 +45,12 @@ def test_the_right_one_of_two_is_read_and_the_other_told() -> None:
     assert columns.find(header, {"clicks": "Clicks (all)"}, "meta.csv").at["clicks"] == header.index("Clicks (all)")
 
 
+@pytest.mark.parametrize("name", ["KW", "Kalenderwoche", "Calendar week", "Uge", "Vecka", "週"])
+def test_a_column_of_weeks_is_the_date(name: str) -> None:
+    header = [name, "Kanal", "Kosten", "Impressionen", "Klicks", "Conversions", "Umsatz"]
+    assert columns.find(header, {}, "agency.xlsx").at["date"] == 0
+
+
 def test_micros_are_seen_by_their_name() -> None:
     assert columns.find(EXPORTS["Airbyte"].split(","), {}, "a").micros
     assert not columns.find(EXPORTS["TikTok"].split(","), {}, "a").micros
