@@ -86,6 +86,14 @@ def test_sales_that_no_platform_claims_are_named_so() -> None:
     assert "sales that no platform claims" in str(columns.missing("sales.csv", ["date", "revenue"], found, lacks))
 
 
+def test_money_and_results_alone_say_what_is_lacking() -> None:
+    header = ["date", "platform", "spend", "conversions", "revenue"]
+    said = str(
+        columns.missing("totals.csv", header, columns.find(header, {}, "totals.csv").at, ["impressions", "clicks"])
+    )
+    assert "learnt from what the money bought: export impressions and clicks by day too" in said
+
+
 @pytest.mark.parametrize(
     ("name", "column", "unit", "currency"),
     [
