@@ -80,7 +80,9 @@ def _provenance(history: History) -> dict[str, str]:
 
 
 def _notes(history: History) -> tuple[str, ...]:
-    notes = ["The log is a spend history: totals by day and platform, no impressions, users, creatives or bids."]
+    notes = [
+        "The log is a spend history: totals by day and platform, no single impressions, no users, creatives or bids."
+    ]
     if history.ignored:
         notes.append(f"Columns of the history that are not read: {', '.join(map(repr, history.ignored))}.")
     return (*notes, *history.notes)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from crossmix.market.fit.contexts import codes
 from crossmix.market.model import NEUTRAL, PARAMETERS, Market
 
 
@@ -80,7 +81,8 @@ def make_market(
 
 
 def of_totals(market: Market, elasticity: float = 0.6) -> Market:
-    """The same with conversions that fade with wins, and without contexts, as of a spend history."""
+    """The same with conversions that fade with wins, and contexts that only tell campaigns apart, as of a history."""
     cells = torch.ones_like(market.value["ctr"])
     fading = {"elasticity": elasticity * cells, "usual_share": 0.1 * cells}
-    return replace(market, value=market.value | fading, context=torch.zeros_like(market.context))
+    code = torch.tensor(codes(len(market.campaigns)), dtype=market.context.dtype)
+    return replace(market, value=market.value | fading, context=code[:, None].expand_as(market.context).clone())

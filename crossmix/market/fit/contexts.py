@@ -47,12 +47,12 @@ class Contexts:
 
 
 def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
-    """Contexts of the training cycles and their groups; without `fusion` zeros, and one group."""
+    """Contexts of the training cycles and their groups; without `fusion` each campaign's code, and one group."""
     _, campaigns, platforms = log.shape
     if fusion is None:
-        none = np.zeros((campaigns, ALLOCATION.context_size))
+        code = codes(campaigns)
         alike = np.zeros((campaigns, log.train_cycles), np.int64)
-        return Contexts(none[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, none, none)
+        return Contexts(code[:, None], np.ones((campaigns, 1, platforms)), alike[:, :1], alike, code, code)
     table = pd.read_parquet(fusion / "contexts.parquet")
     weight = log.per_cycle()
     p_click = predictions(log, fusion, ("p_click",))["p_click"]
@@ -84,6 +84,20 @@ def contexts(config: Config, log: Log, fusion: Path | None) -> Contexts:
         rates[c], group[c] = multiplier[chosen, c], cycle_group[c, chosen]
     rates = rates / np.maximum(rates.mean(1, keepdims=True), 1e-9)
     return Contexts(bank, rates, group, cycle_group, cold, present)
+
+
+def codes(campaigns: int) -> Array:
+    """What stands for the contexts of campaigns whose impressions nobody saw, (C, 512), of length 1; of one, zeros.
+
+    A state tells its campaign by its context, as the base policy must know whose market it solves. Codes are a unit
+    vector for each, and of more campaigns than a context has places random signs, which nearly never are alike.
+    """
+    size = ALLOCATION.context_size
+    if campaigns == 1:
+        return np.zeros((1, size))
+    if campaigns <= size:
+        return np.eye(campaigns, size)
+    return np.random.default_rng(0).choice([-1.0, 1.0], (campaigns, size)) / np.sqrt(size)
 
 
 def _alike(context_ND: Array, groups: int) -> Ints:

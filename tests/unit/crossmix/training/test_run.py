@@ -23,14 +23,21 @@ def test_training_without_contexts_starts_deaf_to_them() -> None:
 
 
 def test_a_history_with_a_plan_serves_it_and_nothing_else_does() -> None:
-    """Of several campaigns without contexts there is no plan, and the agent trains; so it does on impressions."""
+    """Of campaigns that no context tells apart there is no plan, and the agent trains; so it does on impressions."""
     config = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent=pathwise"])
     one, two = make_market(platforms=3, campaigns=1), make_market(platforms=3, campaigns=2)
     found = {
         name: TrainingRun(config, market, "x").agent.name
-        for name, market in (("impressions", one), ("history", of_totals(one)), ("two campaigns", of_totals(two)))
+        for name, market in (
+            ("impressions", one),
+            ("history", of_totals(one)),
+            ("two campaigns", of_totals(two)),
+            ("nothing tells them", replace(of_totals(two), context=torch.zeros_like(two.context))),
+        )
     }
-    assert found == {"impressions": "pathwise", "history": "mpc", "two campaigns": "pathwise"}
+    assert found == {
+        "impressions": "pathwise", "history": "mpc", "two campaigns": "mpc", "nothing tells them": "pathwise",
+    }  # fmt: skip
     asked = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent_of_history=pathwise"])
     assert TrainingRun(asked, of_totals(one), "x").agent.name == "pathwise"
     strict = load("laptop-strict", ["train.pathwise.hidden=[16,16]"])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crossmix.config import laptop
-from crossmix.market.fit.contexts import contexts, responses
+from crossmix.market.fit.contexts import codes, contexts, responses
 from crossmix.market.fit.log import Log
 from crossmix.schema import Meta
 from crossmix.state import ALLOCATION
@@ -81,3 +81,14 @@ def test_without_fused_contexts_there_is_one_group_and_no_effect(fused: tuple[Lo
     assert (table == 1).all()
     assert not found.bank_CND.any()
     assert (found.rate_CNP == 1).all()
+
+
+@pytest.mark.parametrize("campaigns", [1, 2, 60, ALLOCATION.context_size + 200])
+def test_codes_tell_campaigns_apart(campaigns: int) -> None:
+    """By the nearest, as the base policy looks a campaign up; also as a bank keeps them, in half precision."""
+    code_CD = codes(campaigns)
+    assert code_CD.shape == (campaigns, ALLOCATION.context_size)
+    assert code_CD.any() == (campaigns > 1)
+    kept_CD = code_CD.astype(np.float16).astype(float)
+    near_C = (kept_CD @ kept_CD.T - 0.5 * (kept_CD**2).sum(1)).argmax(1)
+    np.testing.assert_array_equal(near_C, np.arange(campaigns))
