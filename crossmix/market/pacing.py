@@ -18,7 +18,7 @@ KNOTS = 33
 def tables(market: Market, config: Config) -> dict[str, Tensor] | None:
     """`agents.mpc.TABLES` of a market; `None` where a state does not tell its campaign.
 
-    A state tells its campaign by its context; a market of several campaigns without contexts gives no base policy.
+    A state tells its campaign by its context; a market of several campaigns that have none gives no base policy.
     """
     campaigns, platforms = market.static.shape
     if campaigns > 1 and not market.context.any():
