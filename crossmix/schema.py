@@ -35,6 +35,15 @@ class DataError(ValueError):
     """Input that cannot be used; the message names field, value and remedy."""
 
 
+ALL_CAMPAIGNS = "all campaigns"
+"""The campaign of a history that names none."""
+
+
+def campaign_called(name: str) -> str:
+    """A campaign within a sentence: `campaign brand`, and of a history that names none `all campaigns`."""
+    return name if name == ALL_CAMPAIGNS else f"campaign {name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column; `kind` is an Ibis type. A row outside [low, high], or null where not nullable, is quarantined."""

@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a player delivered: totals per market seed and platform, and its first flight."""
+    """What a player delivered: totals per market seed and platform, and a flight of the first campaign that runs."""
 
     total_NPQ: Array
     share_NP: Array
@@ -40,14 +40,17 @@ class Record:
     breaks: int
     """Cycles in which a limit was broken by more than rounding."""
     flight_TP: Array
+    campaign_P: Array
+    """Mean share of that flight's campaign, over all its flights."""
     low_TP: Array
     high_TP: Array
     dynamic_reward_N: Array
     """Eq. 10, mean of cycles."""
 
     @classmethod
-    def of(cls, played: Played, seeds: int, weights: Reward) -> Record:
+    def of(cls, played: Played, market: Market, seeds: int, weights: Reward) -> Record:
         """The record of `seeds` markets, whose rows lie one market after the other; `weights`: of eq. 10."""
+        shown = market.running[0]
         cycles, _, platforms = played.share_TBP.shape
         low, high, asked = played.low_TBP, played.high_TBP, played.asked_TBP
         outside = ((asked < low - 1e-4) | (asked > high + 1e-4)).any(2) | (np.abs(asked.sum(2) - 1) > 1e-4)
@@ -55,9 +58,10 @@ class Record:
             total_NPQ=played.amount_TBPQ.sum(0).reshape(seeds, -1, platforms, len(QUANTITIES)).sum(1),
             share_NP=played.share_TBP.sum(0).reshape(seeds, -1, platforms).mean(1) / cycles,
             breaks=int(outside.sum()),
-            flight_TP=played.share_TBP[:, 0],
-            low_TP=low[:, 0],
-            high_TP=high[:, 0],
+            flight_TP=played.share_TBP[:, shown],
+            campaign_P=played.share_TBP[:, shown :: len(market.campaigns)].mean((0, 1)),
+            low_TP=low[:, shown],
+            high_TP=high[:, shown],
             dynamic_reward_N=played.dynamic_reward(weights).mean(0).reshape(seeds, -1).mean(1),
         )
 
@@ -151,7 +155,7 @@ def judge_act(market: Market, config: Config, act: Act, name: str, flights: int 
         seed=settings.market_seed,
     )
     played = play(environment, act, settings.cycles, label=f"judge {name}")
-    return Record.of(played, settings.market_seeds, config.reward)
+    return Record.of(played, market, settings.market_seeds, config.reward)
 
 
 def interval(values_N: Array, resamples: int, seed: int = 0) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _nothing(out: Path) -> dict[str, Any]:
         "calibration": {},
         "platforms": [],
         "curve": [],
-        "notes": ["The log is a spend history: there is no impression to fuse, and no context in the state."],
+        "notes": ["The log is a spend history: there is no single impression to fuse."],
     }
     FusionReport.of(report).save(out)
     return report

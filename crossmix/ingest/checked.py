@@ -17,9 +17,9 @@ from crossmix.config import Config
 from crossmix.ingest.engine import connect
 from crossmix.ingest.impressions import ingest_raw
 from crossmix.ingest.quarantined import SET_ASIDE
-from crossmix.schema import DataError, Dataset, Grouped
+from crossmix.schema import ALL_CAMPAIGNS, DataError, Dataset, Grouped
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
-from crossmix.sources.history.load import ONLY, History, load
+from crossmix.sources.history.load import History, load
 from crossmix.sources.history.rhythm import WEEKDAYS, missing_days
 from crossmix.sources.spend import raw
 
@@ -88,7 +88,7 @@ def check(config: Config) -> Checked:
 
 
 def _days(history: History) -> pd.DataFrame:
-    named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ONLY)
+    named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ALL_CAMPAIGNS)
     return named[["day", "platform", "campaign", *NUMBERS]]
 
 

@@ -56,16 +56,17 @@ def traffic(rows: Iterable[PlatformRates], currency: str) -> Table:
     )
 
 
-def splits(rows: Mapping[str, Split]) -> Table:
-    """Rows, users and period of each split."""
+def splits(rows: Mapping[str, Split], *, of_totals: bool) -> Table:
+    """Rows, users and period of each split; totals tell no users."""
+    held_out = "of the training period some cycles" if of_totals else "in each period some users"
     return Table(
-        "Split by time; in each period some users are held out of every fit.",
-        ("", "Impressions", "Users", "From", "To"),
+        f"Split by time; {held_out} are held out of every fit that is judged.",
+        ("", "Impressions", *(() if of_totals else ("Users",)), "From", "To"),
         tuple(
             (
                 Cell(name),
                 Cell(count(row.impressions), "num"),
-                Cell(count(row.users), "num"),
+                *(() if of_totals else (Cell(count(row.users), "num"),)),
                 Cell(moment(row.from_)),
                 Cell(moment(row.to)),
             )
@@ -119,7 +120,9 @@ def _body(inputs: ReportInputs) -> Markup:
         spend=spend(report.by_day, platforms) if report.by_day and platforms else None,
         legend=platform_legend(platforms),
         traffic=traffic(report.by_platform, inputs.currency),
-        splits=splits({name: report.splits[name] for name in SPLITS if name in report.splits}),
+        splits=splits(
+            {name: report.splits[name] for name in SPLITS if name in report.splits}, of_totals=inputs.of_totals
+        ),
     )
 
 

@@ -139,7 +139,7 @@ def _body(inputs: ReportInputs) -> Markup:
         "the market model’s, and no gate reads it.",
     )
     chart = deviations(evaluation.fidelity.deviations, bounds.deviation)
-    return markup("fidelity.html.j2", deviations=chart, judged=judged, shift=shift)
+    return markup("fidelity.html.j2", of_totals=inputs.of_totals, deviations=chart, judged=judged, shift=shift)
 
 
 FIDELITY = SECTIONS.register(

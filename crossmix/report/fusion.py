@@ -89,8 +89,8 @@ def _body(inputs: ReportInputs) -> Markup:
     heads = {name: head for name, head in (("click", report.click), ("conversion", report.conversion)) if head}
     if not heads:
         return absent(
-            "The log is a spend history: it has no impressions, so there is nothing to fuse and no click or conversion "
-            "model to judge."
+            "The log is a spend history: it has no single impressions, so there is nothing to fuse and no click or "
+            "conversion model to judge."
         )
     return markup(
         "fusion.html.j2",

@@ -139,6 +139,11 @@ class ReportInputs:
         return origin is not None and origin.generated
 
     @property
+    def of_totals(self) -> bool:
+        """Whether the log is a spend history: no auction, user or single impression was seen."""
+        return self.meta is not None and self.meta.aggregate
+
+    @property
     def currency(self) -> str:
         """Unit of money, for labels."""
         origin = self.evaluation or self.meta

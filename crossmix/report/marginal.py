@@ -72,7 +72,13 @@ def _body(inputs: ReportInputs) -> Markup:
     if inputs.evaluation is None or not inputs.evaluation.marginal_roi:
         return absent("No marginal ROI is there.")
     drawn, common = panels(inputs.evaluation.marginal_roi)
-    return markup("marginal.html.j2", panels=drawn, common=None if common is None else number(common))
+    several = len(inputs.evaluation.campaigns) > 1
+    return markup(
+        "marginal.html.j2",
+        panels=drawn,
+        common=None if common is None else number(common),
+        campaign=inputs.evaluation.trajectory.campaign if several else None,
+    )
 
 
 MARGINAL = SECTIONS.register(

@@ -64,8 +64,12 @@ def _body(inputs: ReportInputs) -> Markup:
     by_campaign: dict[str, list[MarketCell]] = {}
     for cell in inputs.market.platforms:
         by_campaign.setdefault(cell.campaign, []).append(cell)
-    tables = [(name, table(cells, inputs.currency)) for name, cells in by_campaign.items()]
-    return markup("market.html.j2", markets=tables, late=inputs.market.late)
+    over = {} if inputs.decision is None else {one.campaign: one.ended for one in inputs.decision.campaigns}
+    tables = [
+        (name, over.get(name), table(by_campaign[name], inputs.currency))
+        for name in sorted(by_campaign, key=lambda name: over.get(name) is not None)
+    ]
+    return markup("market.html.j2", markets=tables, late=inputs.market.late, of_totals=inputs.of_totals)
 
 
 MARKET = SECTIONS.register(

@@ -111,7 +111,13 @@ def _body(inputs: ReportInputs) -> Markup:
     evaluation = inputs.evaluation
     if evaluation is None:
         return absent("No evaluation is there: the gate step has not run.")
-    return markup("policies.html.j2", evaluation=evaluation, forest=forest(evaluation), totals=totals(evaluation))
+    return markup(
+        "policies.html.j2",
+        evaluation=evaluation,
+        of_totals=inputs.of_totals,
+        forest=forest(evaluation),
+        totals=totals(evaluation),
+    )
 
 
 RESULT = SECTIONS.register(

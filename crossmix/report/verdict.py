@@ -68,7 +68,7 @@ def keys(inputs: ReportInputs) -> list[dict[str, str]]:
         (
             "Oracle ratio",
             estimate(policy.oracle_ratio, decimal),
-            "revenue over the clairvoyant oracle’s, judged auction by auction",
+            f"revenue over the clairvoyant oracle’s{'' if inputs.of_totals else ', judged auction by auction'}",
         ),
         ("Gap closed", estimate(policy.gap_closed, percent), "of the way from the uniform split to the oracle"),
         (

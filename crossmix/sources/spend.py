@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.config import Data
-from crossmix.schema import OUTCOMES, Provenance
+from crossmix.schema import ALL_CAMPAIGNS, OUTCOMES, Provenance
 from crossmix.sources import SOURCES, Backend, Raw, Source, Table
 from crossmix.sources.history.columns import CAMPAIGN, KNOWN, NUMBERS, PLANNED
-from crossmix.sources.history.load import ONLY, History, load
+from crossmix.sources.history.load import History, load
 from crossmix.sources.rules import PROBLEM, parse
 
 
@@ -39,7 +39,7 @@ def raw(history: History, backend: Backend, workdir: Path) -> Raw:
     pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])), file)
     # Once: every rule reads the values again, and an engine would read the text as often.
     parsed = parse(backend.read_parquet(str(file)), dict.fromkeys(NUMBERS, "float64") | {"date": "date"}).cache()
-    campaign = parsed[CAMPAIGN].strip().nullif("") if CAMPAIGN in columns else ibis.literal(ONLY)
+    campaign = parsed[CAMPAIGN].strip().nullif("") if CAMPAIGN in columns else ibis.literal(ALL_CAMPAIGNS)
     keys = {"campaign_id": campaign, "platform": parsed["platform"].strip().nullif(""), "date": parsed["date"]}
     outcomes = parsed.select(**keys, **{name: parsed[name] for name in NUMBERS}, **{PROBLEM: parsed[PROBLEM]})
     return Raw(
@@ -58,7 +58,7 @@ def _plans(parsed: Table, named: bool) -> Table:
     """Planned budgets; `named`: the history has campaigns."""
     money = parse(parsed.drop(PROBLEM), {PLANNED: "float64"})
     return money.select(
-        campaign_id=money[CAMPAIGN].strip().nullif("") if named else ibis.literal(ONLY),
+        campaign_id=money[CAMPAIGN].strip().nullif("") if named else ibis.literal(ALL_CAMPAIGNS),
         platform=money["platform"].strip().nullif(""),
         date=money["date"],
         planned_budget=money[PLANNED],
@@ -80,7 +80,9 @@ def _provenance(history: History) -> dict[str, str]:
 
 
 def _notes(history: History) -> tuple[str, ...]:
-    notes = ["The log is a spend history: totals by day and platform, no impressions, users, creatives or bids."]
+    notes = [
+        "The log is a spend history: totals by day and platform, no single impressions, no users, creatives or bids."
+    ]
     if history.ignored:
         notes.append(f"Columns of the history that are not read: {', '.join(map(repr, history.ignored))}.")
     return (*notes, *history.notes)

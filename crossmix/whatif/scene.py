@@ -17,6 +17,7 @@ Shapes: N draws, P platforms, K + 1 price knots.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -187,12 +188,19 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 def _campaign(market: Market, name: str | None) -> int:
-    known = ", ".join(market.campaigns)
-    if name is None and len(market.campaigns) > 1:
-        raise ConfigError(f"campaign: the market knows {len(market.campaigns)}: {known}; name one")
+    """The slot of a campaign; without a name that of the only one, or the only one that has not ended."""
+    known, running = ", ".join(market.campaigns), market.running
+    if name is None and len(running) > 1:
+        named = ", ".join(market.campaigns[slot] for slot in running)
+        over = [one for slot, one in enumerate(market.campaigns) if slot not in running]
+        ended = f" ({', '.join(over)} ended)" if over else ""
+        raise ConfigError(
+            f"campaign: the market knows {len(running)}: {named}{ended}; name one, as --campaign "
+            f"{shlex.quote(market.campaigns[running[0]])}"
+        )
     if name is not None and name not in market.campaigns:
         raise ConfigError(f"campaign: {name!r} is unknown; use one of {known}")
-    return 0 if name is None else market.campaigns.index(name)
+    return running[0] if name is None else market.campaigns.index(name)
 
 
 def _moment(weekday: int | None, present: bool) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from crossmix.metrics import ARMS
 from crossmix.pages import format as formats
+from crossmix.schema import campaign_called
 from pipelines import local
 
 
@@ -155,7 +156,7 @@ def plan_table(planned: dict[str, Any]) -> str:
             f"{', of a GENERATED log' if planned['generated'] else ''})",
             f"  power after so many cycles: {after}",
             *(
-                f"to learn what more money earns, campaign {campaign}: {told}"
+                f"to learn what more money earns, {campaign_called(campaign)}: {told}"
                 for campaign, told in planned.get("first_tests", {}).items()
             ),
         ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crossmix import allocate
 from crossmix.ledger.campaigns import Campaign
+from crossmix.schema import campaign_called
 from serving.allocation.question import Question, QuestionError
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class Unseen:
             return []
         what = f"{budget:,.2f} {campaign.currency} of this cycle are for the case that it came back"
         return [
-            f"campaign {campaign.campaign_id} ended on {self.ended} in the history that the policy was made of, and "
-            f"nothing is proved of it: {what if budget > 0 else 'resume it where it comes back'}"
+            f"{campaign_called(campaign.campaign_id)} ended on {self.ended} in the history that the policy was made "
+            f"of, and nothing is proved of it: {what if budget > 0 else 'resume it where it comes back'}"
         ]
 
     def beyond(self, platforms: tuple[str, ...], share_P: Array, budget: float, currency: str) -> list[str]:

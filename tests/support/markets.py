@@ -80,15 +80,14 @@ def make_market(
     )
 
 
-def marked(market: Market) -> Market:
-    """The same with the contexts of campaigns that no impressions tell: a mark each."""
-    mark = torch.tensor(marks(market.campaigns), dtype=torch.float32)
-    shown = mark[:, None].expand_as(market.context)
-    return replace(market, context=shown, cold_context=mark, present_context=mark)
-
-
 def of_totals(market: Market, elasticity: float = 0.6) -> Market:
-    """The same with conversions that fade with wins, and without contexts, as of a spend history."""
+    """The same with conversions that fade with wins, and contexts that only tell campaigns apart, as of a history."""
     cells = torch.ones_like(market.value["ctr"])
     fading = {"elasticity": elasticity * cells, "usual_share": 0.1 * cells}
-    return replace(market, value=market.value | fading, context=torch.zeros_like(market.context))
+    mark = torch.zeros_like(market.present_context)
+    if len(market.campaigns) > 1:
+        mark = torch.tensor(marks(market.campaigns), dtype=market.context.dtype)
+    shown = mark[:, None].expand_as(market.context).clone()
+    return replace(
+        market, value=market.value | fading, context=shown, cold_context=mark.clone(), present_context=mark.clone()
+    )

@@ -81,6 +81,7 @@ def played(platforms: tuple[str, ...], rng: np.random.Generator) -> dict[str, Re
             np.broadcast_to(share_P, (SEEDS, count)),
             0,
             flight_TP,
+            share_P,
             np.zeros_like(flight_TP),
             np.ones_like(flight_TP),
             dynamic_of(Reward(), {key: amounts[key].sum(1) for key in AMOUNTS}, np.zeros(SEEDS)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow
+from crossmix.schema import campaign_called
 from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS
 
 Word = Literal["proved", "plausible", "not enough"]
@@ -71,7 +72,7 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         hardly = idle(own)
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
-            start = f"keep today's split of campaign {own.campaign}, which" if keeps else "today's split"
+            start = f"keep today's split of {campaign_called(own.campaign)}, which" if keeps else "today's split"
             reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
         elif keeps:
             reason = f"{keep(own)}; {reason}"
@@ -130,9 +131,9 @@ def keep(own: CampaignDecision) -> str:
     """What to do where the fit's best split is likelier to lose, which the fit alone does not show."""
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"keep today's split of campaign {own.campaign}: by the judged fit alone (tables tell the served one) the best "
-        f"one earns {fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain (more with "
-        f"probability {probability(own.probability)})"
+        f"keep today's split of {campaign_called(own.campaign)}: by the judged fit alone (tables tell the served one) "
+        f"the best one earns {fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain "
+        f"(more with probability {probability(own.probability)})"
     )
 
 
@@ -199,7 +200,7 @@ def _unsure(own: CampaignDecision, decision: Decision) -> str:
         lacks = only_together(together)
     elif led:
         lacks = demand_led(led)
-    return f"of campaign {own.campaign} {_gain(own, decision)}, {lacks}"
+    return f"of {campaign_called(own.campaign)} {_gain(own, decision)}, {lacks}"
 
 
 def _lasting(days: int) -> str:

@@ -17,6 +17,7 @@ from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
 from crossmix.market.reach import ever, reaching
+from crossmix.schema import campaign_called
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,9 +119,9 @@ def withheld(market: Market, slot: int) -> str | None:
     Args:
         market: of `as_today`.
     """
-    campaign = market.campaigns[slot]
+    campaign = campaign_called(market.campaigns[slot])
     if market.ended and market.ended[slot] is not None:
-        return f"campaign {campaign} ended on {market.ended[slot]}: it spends nothing today, so nothing of it is judged"
+        return f"{campaign} ended on {market.ended[slot]}: it spends nothing today, so nothing of it is judged"
     seen = ever(market, slot)
     if seen is None:
         return None
@@ -131,9 +132,7 @@ def withheld(market: Market, slot: int) -> str | None:
         for name, today, most in zip(market.platforms, today_P, seen.platforms, strict=True)
         if most > 0 and today > ROSE * most and today > ROSE_SHARE * sum(today_P)
     ]
-    return (
-        f"of campaign {campaign} {'; '.join(rose)}: what it earns at such money is to be seen longer" if rose else None
-    )
+    return f"of {campaign} {'; '.join(rose)}: what it earns at such money is to be seen longer" if rose else None
 
 
 ROSE, ROSE_SHARE = 2.0, 0.02

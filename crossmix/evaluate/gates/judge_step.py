@@ -32,6 +32,7 @@ from crossmix.market.conditions import nominal
 from crossmix.market.curves import marginal
 from crossmix.market.fit.log import read
 from crossmix.market.model import SERVED, Market, load, load_served
+from crossmix.market.reach import reaching
 from crossmix.schema import Dataset
 from crossmix.training.policy_file import load_policy
 from crossmix.verdicts import passed
@@ -131,7 +132,7 @@ def _never_tried(market: Market) -> dict[str, list[str]]:
 
 def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> dict[str, Any]:
     return {
-        "campaign": market.campaigns[0],
+        "campaign": market.campaigns[market.running[0]],
         "seed": config.evaluate.market_seed,
         "policy": records["policy"].flight_TP.tolist(),
         "oracle": records["oracle"].flight_TP.tolist(),
@@ -141,21 +142,22 @@ def _trajectory(config: Config, market: Market, records: dict[str, Record]) -> d
 
 
 def _marginal_curves(market: Market, records: dict[str, Record], points: int = 60) -> dict[str, Any]:
-    """Revenue and marginal ROI of the first campaign over the share (Fig. 4), average weekday, no drift."""
+    """Revenue and marginal ROI of the trajectory's campaign over the share (Fig. 4), average weekday, no drift."""
     # Below about ten impressions' worth of budget the marginal is that of a lottery ticket: start above.
     share = torch.linspace(0.04, 1, points) ** 1.5
-    campaign = torch.zeros(points, dtype=torch.long)
-    platforms = len(market.platforms)
-    conditions = nominal(market, campaign, torch.full((points,), 2))
-    budget = market.budget[0] * share[:, None].expand(points, platforms)
+    slot, platforms = market.running[0], len(market.platforms)
+    campaign = torch.full((points,), slot)
+    # Of a spend history the end of a fitted curve is no wall.
+    conditions = nominal(reaching(market, market.budget), campaign, torch.full((points,), 2))
+    budget = market.budget[slot] * share[:, None].expand(points, platforms)
     revenue, slope = marginal(conditions, budget.contiguous())
     return {
         name: {
             "share": share.tolist(),
             "marginal": slope[:, p].tolist(),
             "revenue": revenue[:, p].tolist(),
-            "at_policy": float(records["policy"].share_NP[:, p].mean()),
-            "at_oracle": float(records["oracle"].share_NP[:, p].mean()),
+            "at_policy": float(records["policy"].campaign_P[p]),
+            "at_oracle": float(records["oracle"].campaign_P[p]),
         }
         for p, name in enumerate(market.platforms)
     }

@@ -23,15 +23,13 @@ from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import delays, estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
+from crossmix.market.fit.notes import notes
 from crossmix.market.fit.pooling import linked
 from crossmix.market.fit.regions import by_region
 from crossmix.market.fit.today import largest, today
 from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
-
-NAMED = 10
-"""So many cells that were never tried are named in a note."""
 
 
 def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any]:
@@ -44,7 +42,7 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
     log = read(data)
     market = estimate(config, data, log, fusion)
     save(market, out)
-    late = None
+    late, served = None, market
     if log.meta.aggregate:
         (out / SERVED).mkdir()
         served = estimate(config, data, log, fusion, periods="all")
@@ -54,7 +52,7 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
         "price_kind": market.price_kind,
         "cycle_hours": market.cycle_hours,
         "generated": market.generated,
-        "notes": _notes(market, log),
+        "notes": notes(market, served, log),
         "late": late,
         "platforms": [
             {
@@ -85,7 +83,7 @@ def fit(config: Config, dataset: Path, fusion: Path, out: Path) -> dict[str, Any
 def estimate(
     config: Config, dataset: Dataset, log: Log, fusion: Path | None, periods: Literal["train", "all"] = "train"
 ) -> Market:
-    """The market of a log; without `fusion` contexts tell the campaign at most and do not move rates.
+    """The market of a log; without `fusion` contexts only tell campaigns apart, and move no rates.
 
     Args:
         periods: fitted on; all of them, held-out cycles too, is for what is served once the gates have judged.
@@ -420,33 +418,3 @@ def _lognormal(config: Config, curve: Array) -> Array:
     mu = np.where(empty, config.market.lognormal_mu, inner.mean(-1))
     sigma = np.where(empty | (inner.std(-1) < 1e-3), config.market.lognormal_sigma, inner.std(-1))
     return np.stack([mu, sigma], -1)
-
-
-def _notes(market: Market, log: Log) -> list[str]:
-    notes = []
-    if log.meta.aggregate:
-        notes.append(
-            "The log is a spend history: how impressions, clicks and conversions answer to money is inferred from how "
-            "daily totals move together, pooled over campaigns and platforms; requests rest on an assumed usual share "
-            "won (config market.assumed_win_rate). What is judged is fitted on the training period, what is served on "
-            f"all {log.shape[0]} cycles."
-        )
-        names = [
-            f"{market.campaigns[c]} on {market.platforms[p]}" for c, p in np.argwhere(market.untried.numpy()).tolist()
-        ]
-        if names:
-            some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-            notes.append(
-                f"Never tried: {some}. What they would earn is borrowed from like campaigns and platforms; where "
-                "none of those can be compared, they get limits.probe of a budget at most."
-            )
-    elif market.provenance["requests"] == "approximated":
-        notes.append(
-            "The log has no bids: request volume, win rate and saturation rest on an assumed win rate, and what more "
-            "wins would cost on an assumed spread of bids (config market.assumed_win_rate, .assumed_bid_dispersion)."
-        )
-    if not log.meta.weekday_pattern:
-        notes.append("The log is too short or its clock too coarse for a weekday pattern; every day is alike.")
-    if float(market.value["ctr_drift"].max()) == 0:
-        notes.append("Cycle-to-cycle variation of the click rate is within sampling noise: no drift is simulated.")
-    return notes

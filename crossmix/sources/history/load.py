@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.config import Data
-from crossmix.schema import DataError
+from crossmix.schema import ALL_CAMPAIGNS, DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import (
     columnar,
@@ -38,8 +38,8 @@ from crossmix.sources.history import (
 from crossmix.sources.history import columns as known
 from crossmix.sources.history.sheet import Score, Sheet, filled_down, without_totals
 
-ONLY = "all campaigns"
-"""The campaign of a history that names none."""
+UNNAMED = "unnamed"
+"""The campaign of a table that names none beside others that do."""
 CURRENCY = "currency units of the history"
 
 
@@ -355,7 +355,7 @@ def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
     order = repeated.ordered([part.columns["date"] for part in parts], [part.name for part in parts])
     parts = [parts[at] for at in order]
     present = [name for name in known.KNOWN if any(name in part.columns for part in parts)]
-    fill = {known.CAMPAIGN: ONLY}
+    fill = {known.CAMPAIGN: UNNAMED}
     columns: dict[str, list[str]] = {name: [] for name in present}
     other_names = list(dict.fromkeys(name for part in parts for name in part.others))
     others: dict[str, list[str]] = {name: [] for name in other_names}
@@ -425,9 +425,8 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
     absent = rhythm.missing_days(days)
     if not absent:
         return history
-    cells = list(
-        dict.fromkeys(zip(history["platform"], history.get(known.CAMPAIGN, [ONLY] * len(history["date"])), strict=True))
-    )
+    campaigns = history.get(known.CAMPAIGN) or [ALL_CAMPAIGNS] * len(history["date"])
+    cells = list(dict.fromkeys(zip(history["platform"], campaigns, strict=True)))
     result = {name: list(values) for name, values in history.items()}
     for day in absent:
         for platform, campaign in cells:

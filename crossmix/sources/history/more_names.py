@@ -10,7 +10,8 @@ _MORE = {
     "date": """
         start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
         ngày, hari, tanggal, วัน, วันที่, יום, תאריך, اليوم, التاريخ, ημέρα, ημερομηνία, dan, datum dan, deň,
-        dátum, data zi
+        dátum, data zi, kw, cw, calendar week, sem, uge, vecka, uke, tydzień, týden, týdeň, týždeň, viikko, hét, hafta,
+        неделя, тиждень, 周, 週, 주
         """,
     "platform": """
         media, источник, платформа, площадка, platforma, kanał, źródło, reklamní systém, mecra, 媒体, 媒體, 平台, 渠道,

@@ -89,6 +89,16 @@ def _is_total(frame: pd.DataFrame) -> str | None:
     return total.sentence() if total else None
 
 
+def _is_twice(frame: pd.DataFrame) -> str | None:
+    pair = totals.twins(frame)
+    if pair is None:
+        return None
+    return (
+        f"platform: {pair[0]!r} and {pair[1]!r} have the same spend, impressions and clicks day by day; one account's "
+        "money in two reports, as Google Ads and GA4 tell it, would count twice: leave one report's rows out"
+    )
+
+
 def _cumulative(frame: pd.DataFrame) -> str | None:
     """A platform whose money, impressions and clicks never fall and nearly always rise: totals up to each day."""
     tables = [_by_day(frame, name) for name in ("spend", "impressions", "clicks") if frame[name].notna().any()]
@@ -205,6 +215,7 @@ def _fractions(frame: pd.DataFrame) -> str | None:
 KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     {
         "total": _is_total,
+        "twice": _is_twice,
         "periods": rhythm.periods,
         "weekdays": rhythm.weekdays,
         "cumulative": _cumulative,

@@ -169,8 +169,8 @@ def _header_at(lines: Sequence[Sequence[str]], score: Score) -> int:
 def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date: Callable[[str], bool]) -> Sheet:
     """The sheet without total rows and without lines below the table.
 
-    A total row has no date, and a word for it in some cell or neither date nor names; a line below has no date and at
-    most one cell.
+    A total row has no date, and a word for it in some cell (where the date would be also `Summe KW 42`), or neither
+    date nor names; a line below has no date and at most one cell.
 
     Args:
         date: index of the column of dates; `None`: there is none.
@@ -181,7 +181,9 @@ def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date
     for row in sheet.rows:
         dated = date is not None and is_date(row[date])
         if not dated:
-            word = next((cell for cell in row if is_total(cell)), None)
+            word = next(
+                (cell for at, cell in enumerate(row) if is_total(cell) or (at == date and _names_total(cell))), None
+            )
             if word is not None:
                 totals.append(word.strip())
                 continue
@@ -233,6 +235,12 @@ def filled_down(sheet: Sheet, key: Sequence[int], campaign: int | None) -> Sheet
     names = ", ".join(repr(sheet.header[at]) for at in filled)
     note = f"Blank cells of {names} in {sheet.stem!r} take what stands above them, as merged cells leave them."
     return Sheet(sheet.name, sheet.stem, sheet.header, rows, [*sheet.notes, note])
+
+
+def _names_total(text: str) -> bool:
+    """Whether what stands where a date would be is a total's name: `Summe KW 42`, `Week 42 total`."""
+    words = text.lower().split()
+    return len(words) > 1 and (words[0].rstrip(":") in TOTALS or words[-1] in TOTALS)
 
 
 def _ends_as_total(text: str) -> bool:

@@ -101,6 +101,32 @@ def found(frame: pd.DataFrame) -> Sum | None:
     return max(sums, key=lambda one: (one.labelled, len(one.others)), default=None)
 
 
+def twins(frame: pd.DataFrame) -> tuple[str, str] | None:
+    """Two platforms with the same spend, impressions and clicks day by day, the one with more days first.
+
+    One account's money told by two reports (Google Ads and GA4, which imports it) would count twice. Equal spend alone
+    may be equal shares of a plan; that delivery too is equal on days that differ is no chance.
+
+    Args:
+        frame: `platform`, `day` and FIGURES.
+    """
+    tables = _tables(frame, "platform")
+    if len(tables) < len(FIGURES):
+        return None
+    spend = tables["spend"]
+    value = [tables[name].reindex(index=spend.index, columns=spend.columns).to_numpy() for name in FIGURES]
+    order = np.argsort((value[0] > 0).sum(axis=0), kind="stable")
+    for place, at in enumerate(order):
+        busy = (value[0][:, at] > 0) & (value[1][:, at] > 0) & (value[2][:, at] > 0)
+        if busy.sum() < LEAST_DAYS or any(len(np.unique(table[busy, at])) <= busy.sum() / 2 for table in value[:2]):
+            continue
+        same = [_share(table[busy].T, table[busy, at], SUM_TOLERANCE) >= NEARLY_ALL for table in value]
+        for other in order[place + 1 :]:
+            if all(equal[other] for equal in same):
+                return str(spend.columns[other]), str(spend.columns[at])
+    return None
+
+
 def _tables(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
     """FIGURES by day and name; a name without any value of a figure has no column of it."""
     told = [name for name in FIGURES if frame[name].notna().any()]

@@ -62,12 +62,14 @@ def test_without_history_the_plan_is_the_best_split_of_the_fitted_market(config:
     assert (share - best.share_BP).abs().max() < 0.03
 
 
-def test_the_plan_is_the_best_split_where_conversions_fade_as_a_history_says(config: Config) -> None:
-    """Bent as much as a fit lets a response bend, whatever the elasticities are."""
-    market = of_totals(make_market(seed=3, campaigns=1))
+@pytest.mark.parametrize("campaigns", [1, 3])
+def test_the_plan_is_the_best_split_where_conversions_fade_as_a_history_says(campaigns: int, config: Config) -> None:
+    """Bent as much as a fit lets a response bend, whatever the elasticities are; of several campaigns each its own."""
+    market = of_totals(make_market(seed=3, campaigns=campaigns))
     elasticity = torch.linspace(0.35, 0.9, market.static.shape[1]).expand(market.static.shape).clone()
     market = replace(market, value=market.value | {"elasticity": elasticity, "bend": elasticity * (1 - elasticity)})
-    share, best, ours = _planned(config, market, torch.zeros(7, dtype=torch.long), torch.arange(7))
+    days = torch.arange(7 * campaigns)
+    share, best, ours = _planned(config, market, days % campaigns, days // campaigns)
     assert (ours / best.revenue_B).min() > 0.999
     assert (share - best.share_BP).abs().max() < 0.03
 

@@ -117,6 +117,31 @@ def test_a_history_s_page_begins_with_it_and_then_says_how_the_policy_did(tmp_pa
     assert "the decision is to keep today’s split of x" in text
 
 
+def test_of_a_history_nothing_is_told_that_totals_do_not_have(tmp_path: Path) -> None:
+    """No auction was played, no user held out; the market that is shown is the judged one; what ended says so."""
+    inputs = ReportInputs.collect(demo(tmp_path, ("tiktok", "tv")))
+    assert inputs.meta is not None
+    assert inputs.market is not None
+    of_impressions = words(render(inputs))
+    first, last = inputs.market.platforms[0].campaign, inputs.market.platforms[-1].campaign
+    decided = decision(replace(OWN, campaign=last), replace(OVER, campaign=first))
+    page = render(replace(inputs, meta=replace(inputs.meta, aggregate=True), decision=decided))
+    told = words(page)
+    for phrase in (
+        "auction by auction",
+        "simulated auctions",
+        "some users",
+        "users whom it was not fitted on",
+    ):
+        assert phrase in of_impressions, phrase
+        assert phrase not in told, phrase
+    for phrase in ("simulated cycles", "of the training period some cycles", "cycles that it was not fitted on",
+                   "Fitted on the training period, as the gates judge it."):  # fmt: skip
+        assert phrase in told, phrase
+    markets = page[page.index('<section id="market"') :]
+    assert markets.index(f"Campaign {last}<") < markets.index(f"Campaign {first} <span>ended on 2025-03-06</span>")
+
+
 @browser.needed
 def test_no_table_of_the_page_is_cut_at_1200_px(tmp_path: Path) -> None:
     file = tmp_path / "report.html"

@@ -10,7 +10,7 @@ from crossmix.config import load
 from crossmix.market.environment import MarketEnvironment, episode_campaigns
 from crossmix.state import ALLOCATION
 from crossmix.training.run import TrainingRun
-from tests.support.markets import make_market, marked, of_totals
+from tests.support.markets import make_market, of_totals
 
 
 def test_training_without_contexts_starts_deaf_to_them() -> None:
@@ -24,8 +24,7 @@ def test_training_without_contexts_starts_deaf_to_them() -> None:
 
 
 def test_a_history_with_a_plan_serves_it_and_nothing_else_does() -> None:
-    """Of several campaigns that no context tells apart there is no plan, and the agent trains; so it does on
-    impressions."""
+    """Of campaigns that no context tells apart there is no plan, and the agent trains; so it does on impressions."""
     config = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent=pathwise"])
     one, two = make_market(platforms=3, campaigns=1), make_market(platforms=3, campaigns=2)
     found = {
@@ -33,11 +32,13 @@ def test_a_history_with_a_plan_serves_it_and_nothing_else_does() -> None:
         for name, market in (
             ("impressions", one),
             ("history", of_totals(one)),
-            ("two campaigns", marked(of_totals(two))),
-            ("two alike", of_totals(two)),
+            ("two campaigns", of_totals(two)),
+            ("nothing tells them", replace(of_totals(two), context=torch.zeros_like(two.context))),
         )
     }
-    assert found == {"impressions": "pathwise", "history": "mpc", "two campaigns": "mpc", "two alike": "pathwise"}
+    assert found == {
+        "impressions": "pathwise", "history": "mpc", "two campaigns": "mpc", "nothing tells them": "pathwise",
+    }  # fmt: skip
     asked = load("laptop", ["train.pathwise.hidden=[16,16]", "train.agent_of_history=pathwise"])
     assert TrainingRun(asked, of_totals(one), "x").agent.name == "pathwise"
     strict = load("laptop-strict", ["train.pathwise.hidden=[16,16]"])
@@ -51,7 +52,7 @@ def test_campaigns_of_a_history_have_plans_of_their_own() -> None:
     best_C = torch.tensor([0, 2])
     cvr = market.value["cvr"] * 0.3
     cvr[torch.arange(2), best_C] *= 10
-    market = marked(replace(market, value=market.value | {"cvr": cvr}))
+    market = replace(market, value=market.value | {"cvr": cvr})
     policy = TrainingRun(config, market, "x").policy
     env = MarketEnvironment(
         market, config, campaign_B=episode_campaigns(market, 8), cycles=5, mechanism="counts", seed=1

@@ -126,3 +126,12 @@ def test_today_is_what_the_caller_says(market: Market) -> None:
     scene = whatif.make_scene(market, "c0", today=even)
     answer = whatif.best_split(scene, scene.budget, share_draws=0)
     assert answer.today.revenue.value == pytest.approx(revenue(scene, np.full(P, 1 / P), scene.budget))
+
+
+def test_only_campaigns_that_run_are_to_be_named(market: Market) -> None:
+    """The market knows two; where one is over, a question without a name is of the other."""
+    over = replace(market, ended=("2025-03-06", None))
+    assert whatif.make_scene(over, None).campaign == market.campaigns[1]
+    assert whatif.make_scene(over, market.campaigns[0]).campaign == market.campaigns[0]
+    with pytest.raises(ConfigError, match="the market knows 2: c0, c1; name one, as --campaign c0"):
+        whatif.make_scene(market, None)

@@ -8,6 +8,7 @@ import pytest
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow, PlatformChange
 from crossmix.evaluate.decision.standing import probability, sentence, standing
+from crossmix.schema import ALL_CAMPAIGNS
 
 TEST = FirstTest(platform="tiktok", low=70.0, high=130.0, block=7, cycles=56, elasticity_error=0.05, settles=True)
 OWN = CampaignDecision(
@@ -139,6 +140,15 @@ def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     assert found.reason.startswith(
         "today's split can hardly be bettered: the split that the fit would choose of 1,000.00 EUR per cycle earns +1."
     )
+
+
+def test_a_history_that_names_no_campaign_is_told_of_all_campaigns() -> None:
+    only = replace(OWN, campaign=ALL_CAMPAIGNS, proved=False)
+    unsure = standing([PASSED], decision(replace(only, probability=0.7)))
+    assert "of all campaigns the split that the fit would choose of 1,000.00 EUR" in unsure.reason
+    kept = standing([LACKS], decision(replace(only, probability=0.2)))
+    assert kept.reason.startswith("keep today's split of all campaigns: ")
+    assert "campaign all campaigns" not in unsure.reason + kept.reason
 
 
 def test_the_least_sure_campaign_speaks_for_a_run() -> None:

@@ -45,6 +45,12 @@ def test_the_right_one_of_two_is_read_and_the_other_told() -> None:
     assert columns.find(header, {"clicks": "Clicks (all)"}, "meta.csv").at["clicks"] == header.index("Clicks (all)")
 
 
+@pytest.mark.parametrize("name", ["KW", "Kalenderwoche", "Calendar week", "Uge", "Vecka", "週"])
+def test_a_column_of_weeks_is_the_date(name: str) -> None:
+    header = [name, "Kanal", "Kosten", "Impressionen", "Klicks", "Conversions", "Umsatz"]
+    assert columns.find(header, {}, "agency.xlsx").at["date"] == 0
+
+
 def test_micros_are_seen_by_their_name() -> None:
     assert columns.find(EXPORTS["Airbyte"].split(","), {}, "a").micros
     assert not columns.find(EXPORTS["TikTok"].split(","), {}, "a").micros
@@ -78,6 +84,14 @@ def test_sales_that_no_platform_claims_are_named_so() -> None:
     found = columns.find(["date", "revenue"], {}, "sales.csv").at
     lacks = [name for name in columns.REQUIRED if name not in found]
     assert "sales that no platform claims" in str(columns.missing("sales.csv", ["date", "revenue"], found, lacks))
+
+
+def test_money_and_results_alone_say_what_is_lacking() -> None:
+    header = ["date", "platform", "spend", "conversions", "revenue"]
+    said = str(
+        columns.missing("totals.csv", header, columns.find(header, {}, "totals.csv").at, ["impressions", "clicks"])
+    )
+    assert "learnt from what the money bought: export impressions and clicks by day too" in said
 
 
 @pytest.mark.parametrize(

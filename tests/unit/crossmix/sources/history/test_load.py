@@ -164,6 +164,14 @@ def test_files_of_one_platform_each_are_one_history(tmp_path: Path) -> None:
         taken(tmp_path / "no*.csv")
 
 
+def test_a_table_without_campaigns_is_no_campaign_of_all_beside_others(tmp_path: Path) -> None:
+    for name, rows in PLAIN.groupby("platform"):
+        own = rows.drop(columns="platform")
+        own = own.assign(campaign="brand") if name == "search" else own
+        written(tmp_path, own.to_csv(index=False), f"{name}.csv")
+    assert set(taken(tmp_path).columns["campaign"]) == {"brand", "unnamed"}
+
+
 def test_one_platform_alone_asks_for_the_others(tmp_path: Path) -> None:
     alone = PLAIN[PLAIN["platform"] == "search"].drop(columns="platform")
     with pytest.raises(DataError, match=r"platform: column is missing .*the others' beside it: pass their folder"):

@@ -27,6 +27,12 @@ def _sum_of_the_others(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, whole], ignore_index=True)
 
 
+def _told_twice(frame: pd.DataFrame) -> pd.DataFrame:
+    """Search again as web analytics tells it: cost is imported, results are its own."""
+    again = frame[frame["platform"] == "search"].assign(platform="google / cpc")
+    return pd.concat([third(frame), again.assign(conversions=again["conversions"] // 2, revenue=again["revenue"] / 2)])
+
+
 def _weekly(frame: pd.DataFrame, offset: int = 0) -> pd.DataFrame:
     day = pd.to_datetime(frame["date"]) + pd.Timedelta(days=offset)
     week = (day - pd.to_timedelta(day.dt.weekday, unit="D") + pd.Timedelta(days=offset)).dt.strftime("%Y-%m-%d")
@@ -35,6 +41,11 @@ def _weekly(frame: pd.DataFrame, offset: int = 0) -> pd.DataFrame:
 
 BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
     "a sum": ("total", lambda: _sum_of_the_others(PLAIN), r"platform: 'network' spends day by day .* leave its rows"),
+    "one account in two reports": (
+        "twice",
+        lambda: _told_twice(PLAIN),
+        r"platform: 'search' and 'google / cpc' have the same spend, impressions and clicks .* leave one report's rows",
+    ),
     "days and weeks": (
         "periods",
         lambda: pd.concat([PLAIN[~SEARCH], _weekly(PLAIN[SEARCH])]),
@@ -115,7 +126,7 @@ def test_every_kind_is_here() -> None:
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.accept: 'all' is no kind of doubt; use one of total, periods"):
+    with pytest.raises(DataError, match=r"data\.accept: 'all' is no kind of doubt; use one of total, twice, periods"):
         taken(written(tmp_path, PLAIN.to_csv(index=False)), 'data.accept=["all"]')
 
 

@@ -54,6 +54,15 @@ def test_a_summary_in_other_words(word: str, date: str, where: str, tmp_path: Pa
         assert_days_alone(taken(folder(tmp_path / "tiktok", "tiktok", placed(DAYS, summary, where))), "tiktok")
 
 
+@pytest.mark.parametrize("word", ["Summe {}", "Total week {}", "{} total", "Subtotal {}", "Итого {}"])
+def test_subtotals_named_where_the_date_would_be(word: str, tmp_path: Path) -> None:
+    """A sheet of weeks with a row below each week."""
+    parts = []
+    for week, rows in DAYS.groupby(pd.to_datetime(DAYS["date"]).dt.isocalendar().week):
+        parts += [rows, summed(rows, date=word.format(f"KW {week}/2025"), campaign="")]
+    assert_days_alone(taken(folder(tmp_path, "google", pd.concat(parts))), "google")
+
+
 def _filtered() -> pd.DataFrame:
     """The summary has a campaign that was deleted, and clicks of its own kind."""
     whole = summed(DAYS, date=FIRST, campaign="")

@@ -117,3 +117,19 @@ def test_half_of_a_plan_is_no_total_of_shares_that_move(tmp_path: Path) -> None:
     parts = [share[month][name] for month, name in zip(day.dt.month, FOUR["platform"], strict=True)]
     table = FOUR.assign(spend=(plan * parts).round(2))
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_two_platforms_of_equal_shares_are_two(tmp_path: Path) -> None:
+    """Each has half of a plan to the cent; what they are shown and clicked is their own."""
+    one = FOUR[FOUR["platform"] == "search"]
+    half = FOUR["platform"].eq("video")
+    table = FOUR.assign(spend=FOUR["spend"].where(~half, FOUR["date"].map(one.set_index("date")["spend"])))
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_one_account_is_told_twice_for_a_time(tmp_path: Path) -> None:
+    """The second report begins later; its amounts are rounded."""
+    again = FOUR[(FOUR["platform"] == "search") & (FOUR["date"] > "2025-01-20")]
+    again = again.assign(platform="google / cpc", spend=again["spend"].round(), conversions=0)
+    with pytest.raises(DataError, match=r"'search' and 'google / cpc' have the same .*say --accept twice"):
+        taken(written(tmp_path, beside(again)))
