@@ -133,3 +133,12 @@ def test_one_account_is_told_twice_for_a_time(tmp_path: Path) -> None:
     again = again.assign(platform="google / cpc", spend=again["spend"].round(), conversions=0)
     with pytest.raises(DataError, match=r"'search' and 'google / cpc' have the same .*say --accept twice"):
         taken(written(tmp_path, beside(again)))
+
+
+def test_shares_of_a_plan_without_delivery_are_no_total(tmp_path: Path) -> None:
+    """Impressions and clicks are blank, so that nothing but how shares move says what is no sum."""
+    share = {"search": 0.5, "social": 0.15, "video": 0.1, "display": 0.05}
+    day = pd.to_datetime(FOUR["date"]).dt.dayofyear
+    table = FOUR.assign(spend=(FOUR["platform"].map(share) * (900 + 130 * np.sin(day)).round() * 20).round(2))
+    blank = table.assign(impressions="", clicks="")
+    assert "social" in set(taken(written(tmp_path, blank.to_csv(index=False))).columns["platform"])
