@@ -207,7 +207,7 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
         raise known.missing(sheet.name, sheet.header, found.at, lacks)
     others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
     others["date as written"] = columns["date"]
-    columns["date"], told = dates.convert(columns["date"], data.dates)
+    columns["date"], told = dates.convert(columns["date"], data.dates, columns.get("platform"))
     _legible_dates(columns["date"], sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
     plain, said, sign = numbers.convert(figures, data.decimal)
@@ -256,8 +256,8 @@ def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
     shown = next((text for text in odd if text), "")
     if re.fullmatch(r"\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[^\W\d]+\.?[ -]+\d{4}", shown):
         reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
-    elif re.fullmatch(r"\d{9,13}", shown):
-        reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
+    elif re.fullmatch(r"\d{9,19}", shown):
+        reason = f"{shown!r} may be a time since 1970 beside other dates; write dates as YYYY-MM-DD"
     elif re.fullmatch(r"[12]\d{4}(?:\.0+)?", shown):
         reason = f"{shown!r} may be days since 1970; write dates as YYYY-MM-DD"
     elif re.search(r"\b2[4-6]\d\d\b", shown):
