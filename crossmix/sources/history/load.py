@@ -18,9 +18,11 @@ from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import (
+    aliases,
     columnar,
     currencies,
     dates,
+    edges,
     excel,
     kinds,
     long,
@@ -81,8 +83,9 @@ def load(data: Data) -> History:
             rows.others[f"{name} as written"] = rows.columns[name]
             rows.columns[name], told = names.settle(rows.columns[name], name)
             notes += told
-    history = repeated.settle(rows, data.repeated)
-    notes += rows.notes
+    rows = aliases.settle(rows, apart="twice" in data.accept)
+    history, told = edges.without(repeated.settle(rows, data.repeated))
+    notes += [*rows.notes, *told]
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
     history, valued, told = _valued(history, data, ignored)
     notes += told

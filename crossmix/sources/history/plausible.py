@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import rhythm, totals, units
+from crossmix.sources.history import aliases, rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 
@@ -205,6 +205,7 @@ def _fractions(frame: pd.DataFrame) -> str | None:
 KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     {
         "total": _is_total,
+        "twice": aliases.twice,
         "periods": rhythm.periods,
         "weekdays": rhythm.weekdays,
         "cumulative": _cumulative,

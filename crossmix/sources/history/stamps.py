@@ -1,8 +1,8 @@
 """Days that are stamped with a time: local midnights told in UTC, and seconds since 1970.
 
-A warehouse keeps 2 March of an account in Berlin as `2025-03-01T23:00:00Z`, and 2 July as `2025-07-01T22:00:00Z`: the day
-is the next one, and two of them would be one on the day on which clocks change. Rows of one time of the day, or of two
-that are an hour apart, are such midnights; rows of more times are hours.
+A warehouse keeps 2 March of an account in Berlin as `2025-03-01T23:00:00Z`, and 2 July as `2025-07-01T22:00:00Z`: the
+day is the next one, and two of them would be one where clocks change. Rows of one time of the day, or of two that are
+an hour apart, are such midnights; rows of more times are hours.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def later(texts: Sequence[str]) -> tuple[set[str], str | None]:
             return set(), None
         shown = next(iter(times))
         raise DataError(
-            f"date: all rows have the time of {shown!r}; it may be midnight of the next day, told in UTC, or an hour of "
-            "the day itself: write dates as YYYY-MM-DD, in the account's time zone, or with the zone (a Z at the end)"
+            f"date: all rows have the time of {shown!r}; it may be midnight of the next day, told in UTC, or an hour "
+            "of the day itself: write dates as YYYY-MM-DD, in the account's time zone, or with the zone (a Z at the end)"
         )
     moved = {text for text, (seconds, _) in times.items() if seconds >= NEXT_DAY}
     shown = min(moved or times)
