@@ -107,8 +107,8 @@ def _joined(rows: Rows, daily: dict[str, pd.DataFrame], name: str, other: str) -
     same = {column: _same(daily[name], daily[other], both, column) for column in daily[name].columns}
     if len(both) < LEAST or not _one_money(same, daily[name].loc[both, "spend"]):
         rows.notes.append(
-            f"{other!r} and {name!r} may be names of one platform; on days that they share their figures differ, and they are "
-            f"""kept apart (--set 'data.platform_groups={{"{other}":"{name}"}}' joins them)."""
+            f"{other!r} and {name!r} may be names of one platform; on days that they share their figures "
+            f"""differ, and they are kept apart (--set 'data.platform_groups={{"{other}":"{name}"}}' joins them)."""
         )
         return rows
     if not all(same.values()):

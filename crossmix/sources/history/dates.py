@@ -190,8 +190,8 @@ def convert(
     epoch = stamps.from_epoch(list(dict.fromkeys(texts)))
     if epoch:
         days, told = convert([epoch.get(text, text) for text in texts], order, accounts)
-        shown = next(iter(epoch))
-        return days, [f"Dates are read as time since 1970: {shown!r} is {epoch[shown]}.", *told[1:]]
+        first = next(iter(epoch))
+        return days, [f"Dates are read as time since 1970: {first!r} is {epoch[first]}.", *told[1:]]
     count = Counter(texts)
     starts = {text: _start(text) for text in count}
     fits = {

@@ -61,7 +61,7 @@ def later(texts: Sequence[str]) -> tuple[set[str], str | None]:
         shown = next(iter(times))
         raise DataError(
             f"date: all rows have the time of {shown!r}; it may be midnight of the next day, told in UTC, or an hour "
-            "of the day itself: write dates as YYYY-MM-DD, in the account's time zone, or with the zone (a Z at the end)"
+            "of the day itself: write dates as YYYY-MM-DD, in the account's time zone, or with their zone (a Z behind)"
         )
     moved = {text for text, (seconds, _) in times.items() if seconds >= NEXT_DAY}
     shown = min(moved or times)
