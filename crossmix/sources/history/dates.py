@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
-from crossmix.sources.history import stamps
+from crossmix.sources.history import ranges, stamps
 
 _TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
 _PREFIXES: Mapping[int, str] = MappingProxyType(
@@ -59,7 +59,6 @@ _BEHIND = re.compile(r"\s*\([^\W\d]+\.?\)$")
 _SPACED = re.compile(r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)")
 """Blanks of `6. 1. 2025`."""
 _SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")
-_RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~|/)\s+|(?<=\d)~(?=\d)|(?<=\d{4}-\d{2}-\d{2})/(?=\d{4})")
 _PLAIN = re.compile(r"[\d/.:-]{1,10}")
 """What needs no second look."""
 
@@ -168,7 +167,7 @@ def _start(text: str) -> str:
         whole = "".join(" " if char.isspace() else char for char in whole if unicodedata.category(char) != "Cf")
     whole = _SPACED.sub(".", whole)  # `6. 1. 2025`
     whole = re.sub(r"(?<=\d{4}) ?г\.?$|(?<=[-/.]\d{2})\.$", "", whole)  # `6 января 2025 г.`, `2025.01.06.`
-    whole = _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
+    whole = ranges.first(whole, _month) if len(whole) > 10 else whole
     return _without_weekday(whole) if re.search(r"[^\W\d]{2}|\([^\W\d]\)$", whole) else whole
 
 
@@ -215,10 +214,7 @@ def convert(
     shown = next((at for at, text in enumerate(texts) if days[at] not in (text, text.strip())), None)
     if shown is not None:
         notes.append(f"Dates are read as {best}{why}: {texts[shown]!r} is {days[shown]}.")
-    ranges = sum(
-        starts[text] != text.strip() for text in count if read(starts[text]) is not None and " " in text.strip()
-    )
-    if ranges and any(_RANGE.search(text.strip()) for text in count):
+    if any(len(text) > 10 and ranges.first(text.strip(), _month) != text.strip() for text in count):
         notes.append("Of a range of dates its first day is read.")
     return days, [*notes, *said]
 

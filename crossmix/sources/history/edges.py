@@ -23,14 +23,16 @@ RESTS = 0.5
 def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]], list[str]]:
     """The history between the first and the last day on which anything happened, and sentences for the user.
 
-    A row of a day yet to come that bears a plan stays with the plan alone.
+    A row of a day yet to come that bears a plan stays with the plan alone. Rows without any number count as absent
+    anyway.
 
     Args:
         columns: with plain numbers and dates.
     """
     whole = {name: list(texts) for name, texts in columns.items()}
     dates = np.array(columns["date"], dtype=object)
-    days = {text: day for text in set(columns["date"]) if (day := _date(text))}
+    entered = np.logical_or.reduce([np.array(columns[name], dtype=object) != "" for name in NUMBERS if name in columns])
+    days = {text: day for text in set(dates[entered]) if (day := _date(text))}
     busy = set(dates[_busy(columns)]) & set(days)
     if not busy:
         return whole, []

@@ -28,15 +28,20 @@ def check(table: pd.DataFrame, folder: Path) -> checked.Checked:
     return checked.check(load("laptop", ["data.source=spend", f"data.path={file}"]))
 
 
-@pytest.mark.parametrize("value", [0, ""])
 @pytest.mark.parametrize("count", [1, 20])
-def test_days_to_come_are_no_stop_of_all_spend(count: int, value: object, tmp_path: Path) -> None:
-    found = check(pd.concat([WORLD.astype(object), days("2025-03-07", count, value)]), tmp_path)
+def test_days_to_come_are_no_stop_of_all_spend(count: int, tmp_path: Path) -> None:
+    found = check(pd.concat([WORLD.astype(object), days("2025-03-07", count)]), tmp_path)
     assert found.problem is None
     assert found.told == ()
     assert checked.headline(found).startswith(f"2025-01-06 to {LAST}, 240 rows")
     (note,) = [note for note in found.history.notes if "yet to come" in note]
     assert note.endswith(f"the history ends on {LAST}.")
+
+
+def test_blank_days_to_come_are_no_days(tmp_path: Path) -> None:
+    found = check(pd.concat([WORLD.astype(object), days("2025-03-07", 20, "")]), tmp_path)
+    assert checked.headline(found).startswith(f"2025-01-06 to {LAST}, 240 rows")
+    assert found.told == ("80 rows have no number at all: they count as absent.",)
 
 
 def test_plans_of_days_to_come_stay(tmp_path: Path) -> None:
