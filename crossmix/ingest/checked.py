@@ -89,6 +89,8 @@ def check(config: Config) -> Checked:
 
 def _days(history: History) -> pd.DataFrame:
     named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ALL_CAMPAIGNS)
+    known = named.loc[named[list(NUMBERS)].notna().any(axis=1), "day"]
+    named = named[named["day"] <= known.max()]  # later ones have a plan alone
     return named[["day", "platform", "campaign", *NUMBERS]]
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
+from crossmix.sources.history import ranges, stamps
 
 _TIME = r"(?:[T ,]+\d{1,2}[:.]\d{2}.*)?"
 _PREFIXES: Mapping[int, str] = MappingProxyType(
@@ -31,6 +32,7 @@ _PREFIXES: Mapping[int, str] = MappingProxyType(
 )
 MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
 """How the months begin in English and other languages."""
+MONTH = timedelta(days=31)
 LAST_YEAR = 2200
 """Later years are of another calendar: 2568 of the Buddhist one is 2025."""
 EXCEL_DAY_ZERO = date(1899, 12, 30)
@@ -57,7 +59,6 @@ _BEHIND = re.compile(r"\s*\([^\W\d]+\.?\)$")
 _SPACED = re.compile(r"(?<=\d)\. (?=\d{1,2}\. (?:\d{4}|\d{2})\b)|(?<=\d)\. (?=(?:\d{4}|\d{2})$)")
 """Blanks of `6. 1. 2025`."""
 _SERIAL = re.compile(r"([2-7]\d{4})(?:\.0+)?")
-_RANGE = re.compile(r"\s+(?:-|–|—|to|bis|~|/)\s+|(?<=\d)~(?=\d)|(?<=\d{4}-\d{2}-\d{2})/(?=\d{4})")
 _PLAIN = re.compile(r"[\d/.:-]{1,10}")
 """What needs no second look."""
 
@@ -166,15 +167,18 @@ def _start(text: str) -> str:
         whole = "".join(" " if char.isspace() else char for char in whole if unicodedata.category(char) != "Cf")
     whole = _SPACED.sub(".", whole)  # `6. 1. 2025`
     whole = re.sub(r"(?<=\d{4}) ?г\.?$|(?<=[-/.]\d{2})\.$", "", whole)  # `6 января 2025 г.`, `2025.01.06.`
-    whole = _RANGE.split(whole, maxsplit=1)[0].strip() if len(whole) > 10 else whole
+    whole = ranges.first(whole, _month) if len(whole) > 10 else whole
     return _without_weekday(whole) if re.search(r"[^\W\d]{2}|\([^\W\d]\)$", whole) else whole
 
 
-def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[str]]:
+def convert(
+    texts: Sequence[str], order: str | None, accounts: Sequence[str] | None = None
+) -> tuple[list[str], list[str]]:
     """Dates as `2025-01-06`; what is none in the input's format stays as it is. Weeks become their Mondays.
 
     Args:
         order: `data.dates`, `day-first` or `month-first`; `None`: found.
+        accounts: whose time zone each text is of (a platform); `None`: all are of one.
 
     Returns:
         The dates, and sentences for the user.
@@ -182,6 +186,11 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
     Raises:
         DataError: whether day or month comes first is open, or both do.
     """
+    epoch = stamps.from_epoch(list(dict.fromkeys(texts)))
+    if epoch:
+        days, told = convert([epoch.get(text, text) for text in texts], order, accounts)
+        first = next(iter(epoch))
+        return days, [f"Dates are read as time since 1970: {first!r} is {epoch[first]}.", *told[1:]]
     count = Counter(texts)
     starts = {text: _start(text) for text in count}
     fits = {
@@ -200,15 +209,72 @@ def convert(texts: Sequence[str], order: str | None) -> tuple[list[str], list[st
     notes = []
     read = FORMATS[best]
     result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
-    if any(result[text] != text.strip() for text in count if read(starts[text]) is not None):
-        shown = next(text for text in count if read(starts[text]) is not None and result[text] != text.strip())
-        notes.append(f"Dates are read as {best}{why}: {shown!r} is {result[shown]}.")
-    ranges = sum(
-        starts[text] != text.strip() for text in count if read(starts[text]) is not None and " " in text.strip()
-    )
-    if ranges and any(_RANGE.search(text.strip()) for text in count):
+    notes += _written_otherwise(result, starts, [text for text in count if text.strip() and read(starts[text]) is None])
+    days, said = _local(texts, [result[text] for text in texts], accounts)
+    shown = next((at for at, text in enumerate(texts) if days[at] not in (text, text.strip())), None)
+    if shown is not None:
+        notes.append(f"Dates are read as {best}{why}: {texts[shown]!r} is {days[shown]}.")
+    if any(len(text) > 10 and ranges.first(text.strip(), _month) != text.strip() for text in count):
         notes.append("Of a range of dates its first day is read.")
-    return [result[text] for text in texts], notes
+    return days, [*notes, *said]
+
+
+def _written_otherwise(result: dict[str, str], starts: Mapping[str, str], rest: Sequence[str]) -> list[str]:
+    """Enter dates of another format than most, as cells of a sheet that were typed and those that were pasted.
+
+    They count where that format can mean one thing and lies within a month of the other dates.
+
+    Args:
+        result: texts to days; `rest` are entered.
+        starts: texts to what is read of them.
+        rest: what the format of most does not read.
+
+    Returns:
+        Sentences for the user.
+    """
+    known = sorted(day for text, day in result.items() if text not in rest and day.strip())
+    notes = []
+    for name, read in FORMATS.items() if rest and known else ():
+        days = {text: day for text in rest if (day := read(starts[text])) is not None}
+        if name in (DAY_FIRST, MONTH_FIRST) and _proved([starts[text] for text in days]) != name:
+            continue
+        first, last = (date.fromisoformat(day) for day in (known[0], known[-1]))
+        near = {text: day for text, day in days.items() if first - MONTH <= day <= last + MONTH}
+        if near and len(near) == len(days):
+            result.update((text, day.isoformat()) for text, day in near.items())
+            rest = [text for text in rest if text not in near]
+            shown = next(iter(near))
+            notes.append(f"Some dates are written otherwise, and read as {name}: {shown!r} is {result[shown]}.")
+    return notes
+
+
+def _proved(texts: Sequence[str]) -> str | None:
+    """Which of day and month comes first in dates in digits: shown by a number above 12, or points between them."""
+    found = [match for match in map(_NUMERIC.fullmatch, texts) if match]
+    days = {
+        DAY_FIRST: any(int(match[1]) > 12 for match in found),
+        MONTH_FIRST: any(int(match[3]) > 12 for match in found),
+    }
+    shown = [name for name, is_shown in days.items() if is_shown]
+    if not shown and found and all(match[2] == "." for match in found):
+        return DAY_FIRST
+    return shown[0] if len(shown) == 1 else None
+
+
+def _local(texts: Sequence[str], days: Sequence[str], accounts: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Days, those that follow where a stamp is a midnight of another time zone; and sentences for the user."""
+    if not any(":" in text for text in set(texts)):
+        return list(days), []
+    owner = accounts if accounts is not None else [""] * len(texts)
+    own: dict[str, dict[str, None]] = {}
+    for text, name in zip(texts, owner, strict=True):
+        own.setdefault(name, {})[text] = None
+    found = {name: stamps.later(list(stamped)) for name, stamped in own.items()}
+    moved = [
+        stamps.following(day) if text in found[name][0] and day != text else day
+        for text, name, day in zip(texts, owner, days, strict=True)
+    ]
+    return moved, list(dict.fromkeys(told for _, told in found.values() if told))
 
 
 def _exchanged(starts: Sequence[str], read: Callable[[str], date | None]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,11 +16,15 @@ from crossmix.config import Data
 from crossmix.schema import ALL_CAMPAIGNS, DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import (
+    actions,
+    aliases,
     columnar,
     currencies,
     dates,
+    edges,
     excel,
     kinds,
+    legible,
     long,
     names,
     numbers,
@@ -30,6 +32,7 @@ from crossmix.sources.history import (
     plausible,
     repeated,
     rhythm,
+    signs,
     summaries,
     text,
     warehouse,
@@ -81,8 +84,11 @@ def load(data: Data) -> History:
             rows.others[f"{name} as written"] = rows.columns[name]
             rows.columns[name], told = names.settle(rows.columns[name], name)
             notes += told
-    history = repeated.settle(rows, data.repeated)
-    notes += rows.notes
+    rows = aliases.settle(rows, apart="twice" in data.accept)
+    history, told = signs.settle(repeated.settle(rows, data.repeated))
+    notes += [*rows.notes, *told]
+    history, told = edges.without(history)
+    notes += told
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
     history, valued, told = _valued(history, data, ignored)
     notes += told
@@ -207,17 +213,20 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
         raise known.missing(sheet.name, sheet.header, found.at, lacks)
     others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
     others["date as written"] = columns["date"]
-    columns["date"], told = dates.convert(columns["date"], data.dates)
-    _legible_dates(columns["date"], sheet)
+    columns["date"], told = dates.convert(columns["date"], data.dates, columns.get("platform"))
+    legible.check_dates(columns["date"], sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
     plain, said, sign = numbers.convert(figures, data.decimal)
-    _legible_numbers(plain, sheet)
+    legible.check_numbers(plain, sheet)
     if found.micros:
         plain["spend"] = [_times(value, 1e-6) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
     for name, unit in found.scale.items():
         plain[name] = [_times(value, unit) for value in plain[name]]
         said.append(f"{name.capitalize()} is in units of {unit:,g} ({sheet.header[found.at[name]]!r}), and multiplied.")
+    actions.check_kinds(
+        sheet.header[found.at["conversions"]], plain["conversions"], others, "conversions" in data.columns
+    )
     columns |= plain
     named_by = [name for name in ("platform", known.CAMPAIGN) if name in found.at]
     columns, others, added = _without_summaries(columns, others, named_by, data, sheet.stem)
@@ -241,58 +250,6 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
 
 
 Columns = dict[str, list[str]]
-
-
-def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
-    """Raise `DataError` where there is no row, or most dates are none."""
-    if not texts:
-        raise DataError(
-            f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
-        )
-    undated = {text for text in set(texts) if _date(text) is None}
-    odd = [text for text in texts if text in undated] if undated else []
-    if 2 * len(odd) <= len(texts):
-        return
-    shown = next((text for text in odd if text), "")
-    if re.fullmatch(r"\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[^\W\d]+\.?[ -]+\d{4}", shown):
-        reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
-    elif re.fullmatch(r"\d{9,13}", shown):
-        reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
-    elif re.fullmatch(r"[12]\d{4}(?:\.0+)?", shown):
-        reason = f"{shown!r} may be days since 1970; write dates as YYYY-MM-DD"
-    elif re.search(r"\b2[4-6]\d\d\b", shown):
-        reason = f"{shown!r} has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one"
-    elif re.search(r"\bQ[1-4]\b|\bT[1-4]\b", shown, re.IGNORECASE):
-        reason = f"{shown!r} is a quarter: a split is learnt from days or weeks; export {sheet.stem!r} by day"
-    else:
-        reason = f"{shown!r} is read by no format; write dates with their year, as YYYY-MM-DD"
-    raise DataError(f"date: {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
-
-
-def _legible_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:
-    """Raise `DataError` where most values of a column are no numbers."""
-    for name, texts in columns.items():
-        if np.isfinite(numbers.values(texts)).sum() == len(texts) - list(texts).count(""):
-            continue
-        filled = [text for text in texts if text.strip()]
-        odd = [text for text in filled if not _finite(text)]
-        if not odd or 2 * len(odd) <= len(filled):
-            continue
-        if odd[0].rstrip().endswith("%"):
-            reason = "is a share: give the counts themselves, or name the column that has them"
-        elif re.search(r"\d\s*(?:k|m|mn|mio|tsd|b|bn)\.?$", odd[0], re.IGNORECASE):
-            reason = "is rounded to thousands or millions: export the full numbers, or name the column that has them"
-        else:
-            reason = "is no number: write it in digits, or name the column that has the numbers"
-        raise DataError(
-            f"{name}: {odd[0]!r} {reason} (--map {name}=NAME); so are {len(odd):,} of {len(filled):,} values of "
-            f"{sheet.name!r}"
-        )
-
-
-def _finite(text: str) -> bool:
-    number = _number(text)
-    return number is not None and math.isfinite(number)
 
 
 def _without_summaries(

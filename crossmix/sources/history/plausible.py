@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import rhythm, totals, units
+from crossmix.sources.history import aliases, rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 
@@ -87,16 +87,6 @@ def _by_day(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 def _is_total(frame: pd.DataFrame) -> str | None:
     total = totals.found(frame)
     return total.sentence() if total else None
-
-
-def _is_twice(frame: pd.DataFrame) -> str | None:
-    pair = totals.twins(frame)
-    if pair is None:
-        return None
-    return (
-        f"platform: {pair[0]!r} and {pair[1]!r} have the same spend, impressions and clicks day by day; one account's "
-        "money in two reports, as Google Ads and GA4 tell it, would count twice: leave one report's rows out"
-    )
 
 
 def _cumulative(frame: pd.DataFrame) -> str | None:
@@ -215,7 +205,7 @@ def _fractions(frame: pd.DataFrame) -> str | None:
 KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     {
         "total": _is_total,
-        "twice": _is_twice,
+        "twice": aliases.twice,
         "periods": rhythm.periods,
         "weekdays": rhythm.weekdays,
         "cumulative": _cumulative,

@@ -16,7 +16,7 @@ from itertools import pairwise
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import dates
+from crossmix.sources.history import actions, dates
 from crossmix.sources.history.columns import NUMBERS, PLANNED, plain
 
 KEY = ("date", "platform", "campaign")
@@ -29,6 +29,7 @@ _STAMP = re.compile(
     r"\b(updated|extracted|synced|exported|loaded|emitted|modified|downloaded|snapshot|ingested|fetched|exportiert|"
     r"aktualisiert)\b"
 )
+_HOUR = re.compile(r"\b(hour|hr|hours|stunde|heure|hora|ora|uur|time of day|час|godzina|saat|時間)\b")
 _CLOCK = re.compile(r"[T ,](\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?:([AaPp])\.?[Mm])?")
 _ID = re.compile(r"\b(id|ids|number|nr)$")
 _NUMBER = re.compile(r"[-+()$€£¥%\s\d.,']*")
@@ -73,6 +74,8 @@ def settle(rows: Rows, rule: str | None) -> dict[str, list[str]]:
     stamps, parts = _telling(whole, key)
     whole = _newest_stamp(whole, [*key, *parts], stamps, rows.notes)
     whole = _restated(whole, key, parts, rule, rows.notes)
+    if rule is None:
+        actions.check_parts(whole, key, parts)
     whole = _added(whole, key, parts, rows.notes)
     settled = pd.concat([whole, rest]).sort_values("place")
     return {name: settled[name].tolist() for name in rows.columns}
@@ -88,7 +91,11 @@ def _telling(whole: pd.DataFrame, key: list[str]) -> tuple[list[str], list[str]]
         words = plain(str(name).removeprefix("other "))
         if _STAMP.search(words):
             stamps.append(name)
-        elif _ID.search(words) or not shared[name].map(lambda text: bool(_NUMBER.fullmatch(text))).all():
+        elif (
+            _ID.search(words)
+            or _HOUR.search(words)
+            or not shared[name].map(lambda text: bool(_NUMBER.fullmatch(text))).all()
+        ):
             # A figure (a rate, a frequency) tells nothing apart.
             parts.append(name)
     return stamps, parts

@@ -101,8 +101,8 @@ def found(frame: pd.DataFrame) -> Sum | None:
     return max(sums, key=lambda one: (one.labelled, len(one.others)), default=None)
 
 
-def twins(frame: pd.DataFrame) -> tuple[str, str] | None:
-    """Two platforms with the same spend, impressions and clicks day by day, the one with more days first.
+def twins(frame: pd.DataFrame) -> tuple[str, str, int] | None:
+    """Two platforms with the same spend, impressions and clicks day by day, the one with more days first, and the days.
 
     One account's money told by two reports (Google Ads and GA4, which imports it) would count twice. Equal spend alone
     may be equal shares of a plan; that delivery too is equal on days that differ is no chance.
@@ -123,7 +123,7 @@ def twins(frame: pd.DataFrame) -> tuple[str, str] | None:
         same = [_share(table[busy].T, table[busy, at], SUM_TOLERANCE) >= NEARLY_ALL for table in value]
         for other in order[place + 1 :]:
             if all(equal[other] for equal in same):
-                return str(spend.columns[other]), str(spend.columns[at])
+                return str(spend.columns[other]), str(spend.columns[at]), int(busy.sum())
     return None
 
 

@@ -35,6 +35,7 @@ def wandering(days: int = 60) -> pd.DataFrame:
     """A history in which social's spend never moves, video began late and has a campaign of its own."""
     history = sound(days).assign(campaign="spring")
     video = history[history["platform"] == "search"][30:].assign(platform="video", campaign="autumn")
+    video["impressions"] += 300
     history.loc[history["platform"] == "social", "spend"] = 200.0
     history.loc[4, "clicks"] = "many"
     return pd.concat([history, video])
@@ -78,7 +79,7 @@ def crowded() -> pd.DataFrame:
     search = history[history["platform"] == "search"]
     parts = []
     for number in range(12):
-        size = 12 - number if number != 3 else 0.05
+        size = 12.4 - number if number != 3 else 0.05
         table = search.assign(platform=f"p{number:02}", campaign="spring")
         for name in ("spend", "impressions", "clicks", "conversions", "revenue"):
             table[name] = (table[name].astype(float) * size).round(2 if name in ("spend", "revenue") else 0)
@@ -87,6 +88,7 @@ def crowded() -> pd.DataFrame:
     parts[1] = parts[1].iloc[:40]
     autumn = parts[0].assign(campaign="autumn").iloc[:30]
     winter = pd.concat([parts[0], parts[11]]).assign(campaign="winter")
+    winter["impressions"] += 3_000
     return pd.concat([*parts, autumn, winter])
 
 
@@ -186,6 +188,7 @@ def many(days: int = 40, **changes: object) -> pd.DataFrame:
     """Four platforms."""
     two = sound(days)
     more = two.assign(platform=two["platform"].map({"search": "video", "social": "display"}))
+    more["impressions"] += 300
     return pd.concat([two, more], ignore_index=True).assign(**changes)
 
 

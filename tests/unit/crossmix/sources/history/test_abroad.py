@@ -150,7 +150,6 @@ SENTENCES = {
     ),
     "months": (_with(date=PLAIN["date"].str[:7]), r"date: '2025-01' is a month.*export .* by day"),
     "no year": (_with(date=pd.to_datetime(PLAIN["date"]).dt.strftime("%d %b")), "write dates with their year"),
-    "epoch": (_with(date=[1_736_121_600 + at for at in range(len(PLAIN))]), "seconds since 1970; write dates as"),
     "shares": (_with(conversions="2.06%"), r"conversions: '2\.06%' is a share: give the counts themselves"),
     "rounded": (_with(impressions="243.3K"), r"impressions: '243\.3K' is rounded to thousands"),
     "unread": (

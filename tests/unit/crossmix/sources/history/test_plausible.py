@@ -44,7 +44,7 @@ BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
     "one account in two reports": (
         "twice",
         lambda: _told_twice(PLAIN),
-        r"platform: 'search' and 'google / cpc' have the same spend, impressions and clicks .* leave one report's rows",
+        r"platform: 'search' and 'google / cpc' have the same spend, impressions and clicks .* leave one of them out",
     ),
     "days and weeks": (
         "periods",
