@@ -12,6 +12,9 @@ leaves over after the prediction, which is 0 where the fitted response is right.
 Where conversions come late a cycle's revenue is that of the money of the cycles before it too, by the market's delay:
 it is held against what was due, and against the money that is due of (`_late`).
 
+A weekday that sells better, and on which more is spent on one platform, says nothing of money either: elasticities are
+of series without their week (`_without_week`).
+
 Cycles of a promotion of all platforms (`crossmix.market.fit.promotions`) say nothing of either, and do not count.
 
 Shapes: T cycles, C campaigns, P platforms, W blocks.
@@ -115,6 +118,10 @@ def backtest(market: Market, log: Log) -> Backtest:
         came[w] = np.log((booked + steady_CP) / (fitted[now].sum(0) + steady_CP))
         usual = counted[before].sum() * int(usual_T[now].sum()) / max(int(usual_T[before].sum()), 1)
         summed[:, w] = booked.sum(), ahead.sum(), usual
+    if log.meta.weekday_pattern:
+        weekday_T = log.weekdays()
+        revenue, predicted = (_without_week(table, weekday_T, steady_CP) for table in (revenue, predicted))
+        paid = _without_week(paid, weekday_T, np.zeros_like(steady_CP))
     moved, late, purpose_TCP = together(paid), slice(train, None), on_purpose(spend)
     among = None if usual_T.all() else np.broadcast_to(usual_T[:, None, None], spend.shape)
     known = elasticities(revenue, paid, conversions, moved, among_TCP=among)
@@ -155,6 +162,21 @@ def _usual(market: Market, log: Log, totals: dict[str, Array]) -> npt.NDArray[np
         weekday_T = log.weekdays() if log.meta.weekday_pattern else None
         usual_T &= ~cycles(promotions(totals, usual_T, weekday_T, log.meta.today_cycles), len(usual_T))
     return usual_T
+
+
+def _without_week(amount_TCP: Array, weekday_T: npt.NDArray[np.int64], steady_CP: Array) -> Array:
+    """Amounts over what their weekday usually has of the mean.
+
+    Args:
+        steady_CP: amount that pulls a weekday's ratio to 1.
+    """
+    ratio_TCP, mean_CP = np.ones_like(amount_TCP), amount_TCP.mean(0)
+    for day in np.unique(weekday_T):
+        on = weekday_T == day
+        usual_CP = on.sum() * mean_CP + steady_CP
+        some_CP = amount_TCP[on].sum(0) + steady_CP
+        ratio_TCP[on] = np.where(some_CP > 0, some_CP / np.where(usual_CP > 0, usual_CP, 1.0), 1.0)
+    return amount_TCP / ratio_TCP
 
 
 def _late(market: Market, predicted_TCP: Array, spend_TCP: Array) -> tuple[Array, Array]:

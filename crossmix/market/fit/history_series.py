@@ -22,8 +22,9 @@ Mask = npt.NDArray[np.bool_]
 
 WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0, "together": 1.0}
 """Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
-WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
-"""Deviation of a weekday's ln of impressions, and of clicks per impression."""
+WEEK_SD, RESPONSE_WEEK_SD, SALES_WEEK_SD = 0.1, 0.1, 0.3
+"""Deviation of a weekday's ln of impressions, of clicks per impression, and of conversions per click, which weekends
+move most."""
 PRICE_CV = 0.4
 """Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
 TOGETHER, WEEK = 3, 4
@@ -206,7 +207,7 @@ class History:
         """Conversions of the clicks of this cycle and those before it: the mean over what delays may be
         (`crossmix.market.fit.delays`)."""
         clicks, times = self.totals_TK["clicks"], len(u_TK)
-        x_TKR = self._columns(u_TK, together_TK, week=False)
+        x_TKR = self._columns(u_TK, together_TK)
         carrier_HTT, unsure_HT = delays.carriers(times), delays.before_each(times) ** 2
         due_HTK = carrier_HTT @ clicks
         # What the money of the clicks was that a cycle's conversions come from.
@@ -221,7 +222,9 @@ class History:
             due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
             x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
             seen = self.seen_TK & (due_TK > 0)
-            columns = self._prior(x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, 1.0, slope, step_TK)
+            columns = self._prior(
+                x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, SALES_WEEK_SD, slope, step_TK
+            )
             line, _ = regression.fit_counts(
                 self.totals_TK["conversions"], due_TK, seen, columns, law, unsure_TK=unsure_TK
             )
@@ -244,7 +247,8 @@ class History:
         mean = np.zeros(x.shape[1:])
         mean[:, 0], mean[:, 1], mean[:, 2] = _log_rate(count, due, seen)[0], slope, BENDS
         step = None if step_TK is None else np.tile(step_TK[:, some], (1, size))
-        columns = Columns(x, mean, np.array(DELAYED), self.slow.only(np.tile(some, size)), step)
+        sd = np.append(DELAYED, np.full(x.shape[2] - WEEK, SALES_WEEK_SD))
+        columns = Columns(x, mean, sd, self.slow.only(np.tile(some, size)), step)
         unsure = delays.before(times, delays.UNSURE)[:, None] ** 2
         laws = [delays.law(*one) for one in delays.LAWS]
         told_LHK = regression.count_likelihoods(count, due, seen, columns, laws, unsure).reshape(len(laws), size, -1)

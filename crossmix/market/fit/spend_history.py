@@ -7,7 +7,7 @@ Around the usual spend of a cell, with u = ln S less its mean, three series are 
 
     ln W               = a1 + g u + k1 u^2 / 2 + h1 m + weekday + drift
     ln clicks / W      = a2 + d u + k2 u^2 / 2 + h2 m + weekday + drift     Poisson
-    ln conversions / clicks = a3 + e u + k3 u^2 / 2 + h3 m + drift          Poisson; clicks of cycles before count too
+    ln conversions / clicks = a3 + e u + k3 u^2 / 2 + h3 m + weekday + drift   Poisson; clicks of cycles before too
 
 With m, the mean of u over all cells in the cycle, goes what is the cycle's and not the money's: budgets that follow
 demand rise where everything sells better, which looks like a steeper answer to money. What a cell's own spend does is
@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
-from crossmix.market.fit.history_series import TOGETHER, History
+from crossmix.market.fit.history_series import TOGETHER, WEEK, History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.promotions import cycles, promotions
 from crossmix.market.fit.regression import Line
@@ -118,7 +118,7 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     # What the level is, given the pooled shape.
     shape = np.stack([(pair[0].ravel() - beta[:, i]) for i, pair in ((1, slope), (2, bend))], 1)
     gain = np.linalg.solve(covariance[:, 1:3, 1:3], covariance[:, 1:3, :1])[..., 0]
-    level = beta[:, 0] + (gain * shape).sum(1)
+    level = beta[:, 0] + (gain * shape).sum(1) + _over_week(line)
     variance = np.maximum(covariance[:, 0, 0] - (gain * covariance[:, 0, 1:3]).sum(1), 1e-9)
     # Cells are compared where they spend alike.
     common = (u_CP * tried).sum(0) / np.maximum(tried.sum(0), 1) - u_CP
@@ -126,6 +126,14 @@ def _pooled_line(name: str, line: Line, history: History, u_CP: Array) -> tuple[
     moved = level.reshape(tried.shape) + slope[0] * common
     found = pooled(moved, np.where(tried, variance.reshape(tried.shape), np.inf), _centred(LEVEL[name], moved, tried))
     return slope, bend, _with_common(found._replace(mean=found.mean - slope[0] * common), line)
+
+
+def _over_week(line: Line) -> Array:
+    """ln of the mean over weekdays, over that of their geometric mean, which a level is of, (K,)."""
+    days = line.beta_KR[:, WEEK:]
+    if not days.shape[1]:
+        return np.zeros(len(days))
+    return np.asarray(np.log(np.exp(days - days.mean(1, keepdims=True)).mean(1)))
 
 
 def _with_error_of(together: Pooled, slope: Pooled, gain_CP: Array, tried_CP: Mask) -> Pooled:
