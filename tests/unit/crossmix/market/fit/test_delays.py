@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import nbinom
 
 from crossmix.config import Market as Settings
 from crossmix.market.fit import delays, regression, spend_history
-from crossmix.market.fit.delays import KERNELS
+from crossmix.market.fit.delays import KERNELS, Delays
 from crossmix.market.fit.history_series import History
 from crossmix.market.fit.regression import Columns
 from tests.support.planted import history, late, planted
@@ -24,15 +25,15 @@ def made(seed: int, scale: float = 1.0, wandering: float = 0.4) -> dict[str, np.
     return {name: table[name].to_numpy(float).reshape(DAYS, 1, 4) for name in QUANTITIES}
 
 
-def found(totals: dict[str, np.ndarray]) -> np.ndarray:
-    """Probability of each delay of conversions, (P, H)."""
+def found(totals: dict[str, np.ndarray]) -> Delays:
+    """The delays of conversions."""
     past = History.of(totals, np.ones(DAYS, bool), None, 14)
     clicks = past.totals_TK["clicks"]
     x = past._columns(past.log_spend(), past.together(), week=False)
     carriers = delays.carriers(DAYS)
     due = carriers @ clicks
     weighted = carriers @ (clicks[..., None] * x).reshape(DAYS, -1)
-    return past._delays(due, weighted.reshape(-1, *x.shape) / due[..., None], 0.0).probability_PH
+    return past._delays(due, weighted.reshape(-1, *x.shape) / due[..., None], 0.0)
 
 
 def test_what_is_due_is_the_weighted_mean_of_what_was_before() -> None:
@@ -71,7 +72,7 @@ def test_ranks_hold_what_is_likely_and_no_more() -> None:
     table = np.zeros((2, len(KERNELS)))
     table[0, :3] = 0.6, 0.395, 0.005
     table[1, 4] = 1.0
-    ranked = delays.Delays(table).ranked()
+    ranked = Delays(table, none=0.0).ranked()
     assert list(ranked[0][0]) == [0, 4]
     np.testing.assert_allclose([weight for _, weight in ranked], [[0.6 / 0.995, 1.0], [0.395 / 0.995, 0.0]])
 
@@ -107,8 +108,11 @@ def test_likelihoods_of_counts_are_those_of_the_counts_whatever_the_exposure() -
 def test_a_planted_delay_is_found(mean: float, shape: int) -> None:
     totals = made(5107)
     late(totals, ("conversions", "revenue"), np.full(4, mean), shape, 1)
-    probability = found(totals)
-    assert probability[:, MEAN == 0].max() < 0.02
+    late_ones = found(totals)
+    assert late_ones.at_once_P.max() < 0.02
+    assert late_ones.none < 1e-9
+    assert (late_ones.law()[:, 0] < 0.5).all()
+    probability = late_ones.probability_PH
     told = np.exp(probability @ np.log1p(MEAN)) - 1
     assert (told > mean / 2.5).all()
     assert (told < mean * 1.8).all()
@@ -116,25 +120,63 @@ def test_a_planted_delay_is_found(mean: float, shape: int) -> None:
 
 
 def test_conversions_at_once_are_found_at_once() -> None:
-    probability = np.stack([found(made(seed)) for seed in (5300, 5301, 5302, 5303)])
+    probability = np.stack([found(made(seed)).probability_PH for seed in (5300, 5301, 5302, 5303)])
     assert probability[..., MEAN <= 0.5].sum(-1).mean() > 0.95
     assert (np.expm1(probability @ np.log1p(MEAN)) < 1).all()
 
 
+@pytest.mark.parametrize(("seed", "scale", "wandering"), [(5307, 1.0, 0.4), (5312, 1.0, 0.05), (5314, 0.5, 0.05)])
+def test_an_account_of_which_single_platforms_look_late_is_at_once(seed: int, scale: float, wandering: float) -> None:
+    """Of 20 accounts each that have no delay one, four and four have a platform that looks late; these the most."""
+    none = found(made(seed, scale, wandering))
+    assert none.at_once_P.min() < 0.05
+    assert none.law().tolist() == 4 * [[1.0]]
+
+
 def test_the_law_of_a_delay_is_the_mean_of_what_it_may_be() -> None:
     four, seven = list(MEAN).index(4.0), list(MEAN).index(7.0)
-    sure, open_, unsure = np.zeros((3, len(KERNELS)))
-    sure[four], open_[[four, seven]], unsure[[0, four]] = 1.0, (0.75, 0.25), (0.06, 0.94)
-    law = delays.Delays(np.stack([sure, open_, unsure])).law()
+    sure, open_, mostly = np.zeros((3, len(KERNELS)))
+    sure[four], open_[[four, seven]], mostly[[0, four]] = 1.0, (0.75, 0.25), (0.6, 0.4)
+    law = Delays(np.stack([sure, open_, mostly]), none=1e-5).law()
     np.testing.assert_allclose(law.sum(1), 1)
     at = np.arange(law.shape[1] - 1)
     np.testing.assert_allclose(law[0, :-1], nbinom.pmf(at, 1, 1 / 5))
     np.testing.assert_allclose(law[1, :-1], 0.75 * nbinom.pmf(at, 1, 1 / 5) + 0.25 * nbinom.pmf(at, 1, 1 / 8))
     # It ends where 99 % of the slowest platform's have come.
     assert law[1, :-2].sum() < 0.99 <= law[1, :-1].sum() + law[1, -1]
-    # Where they may come at once they are taken to.
+    # Of a late account a platform is taken to be at once where that is the likelier.
     np.testing.assert_array_equal(law[2], np.eye(1, law.shape[1])[0])
-    assert delays.Delays(np.stack([unsure, unsure])).law().tolist() == [[1.0], [1.0]]
+    # An account that need not be late is at once everywhere, whatever one platform's own data say.
+    assert Delays(np.stack([sure, open_]), none=2e-4).law().tolist() == [[1.0], [1.0]]
+
+
+def test_that_nowhere_a_conversion_takes_a_cycle_is_asked_of_all_platforms_together() -> None:
+    told = 5 * np.random.default_rng(6).standard_normal((2, len(KERNELS)))
+    # By summing over every common delay and both platforms' own: what one of two platforms leaves for one, given all.
+    soon = np.where(MEAN < 1, 0.0, -np.inf)
+    whole = logsumexp(_evidence(told) + _prior())
+    assert delays.likely(told).none == pytest.approx(np.exp(logsumexp(_evidence(told + soon) + _prior()) - whole))
+    # Little for each platform is much for the account; one half a cycle late is no account that is late.
+    little, short = np.zeros((2, 5, len(KERNELS)))
+    little[:, MEAN >= 1] = 4.0
+    short[0, MEAN == 0.5] = 60.0
+    assert delays.likely(little).none < 1e-4 < delays.likely(little[:1]).none
+    assert delays.likely(short).none > 0.1
+    assert delays.likely(short).at_once_P[0] < 1e-9
+    assert delays.likely(short).law().tolist() == 5 * [[1.0]]
+
+
+def _prior() -> np.ndarray:
+    prior = np.array([weight for _, _, weight in KERNELS])
+    return np.log(prior / prior.sum())
+
+
+def _evidence(told_PH: np.ndarray) -> np.ndarray:
+    """ln likelihood of every common delay, (H,)."""
+    far = np.subtract.outer(np.log1p(MEAN), np.log1p(MEAN)) / delays.APART
+    near = np.exp(_prior() - 0.5 * far**2 - (SHAPE[:, None] != SHAPE))
+    near = (1 - delays.OTHER) * near / near.sum(1, keepdims=True) + delays.OTHER * np.exp(_prior())
+    return np.log(np.exp(told_PH) @ near.T).sum(0)
 
 
 def test_what_is_due_of_totals_by_a_law_is_what_the_regression_takes() -> None:
@@ -156,7 +198,7 @@ def test_delays_are_found_from_the_cells_with_most_conversions() -> None:
 def test_few_conversions_leave_delays_open() -> None:
     totals = made(5109, scale=0.05)
     late(totals, ("conversions", "revenue"), np.full(4, 3.0), 1, 1)
-    probability = found(totals)
+    probability = found(totals).probability_PH
     assert probability.max() < 0.9
     assert (probability @ MEAN < 8).all()
 
@@ -180,9 +222,13 @@ def test_late_conversions_take_nothing_from_elasticities_or_levels() -> None:
 def test_a_platform_may_have_a_delay_of_its_own() -> None:
     totals = made(5110)
     late(totals, ("conversions", "revenue"), np.array([7.0, 7.0, 0.0001, 7.0]), 1, 3)
-    told = found(totals) @ MEAN
+    own = found(totals)
+    told = own.probability_PH @ MEAN
     assert told[2] < 1
     assert np.delete(told, 2).min() > 3
+    first = own.law()[:, 0]
+    assert first[2] > 0.5
+    assert np.delete(first, 2).max() < 0.25
 
 
 def test_revenue_that_is_booked_later_is_that_of_earlier_conversions() -> None:
