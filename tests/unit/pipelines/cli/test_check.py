@@ -79,7 +79,7 @@ def crowded() -> pd.DataFrame:
     search = history[history["platform"] == "search"]
     parts = []
     for number in range(12):
-        size = 12.4 - number if number != 3 else 0.05
+        size = 12 - number if number != 3 else 0.05
         table = search.assign(platform=f"p{number:02}", campaign="spring")
         for name in ("spend", "impressions", "clicks", "conversions", "revenue"):
             table[name] = (table[name].astype(float) * size).round(2 if name in ("spend", "revenue") else 0)
