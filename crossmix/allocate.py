@@ -29,8 +29,6 @@ from crossmix.state import Layout
 Array = NDArray[Any]
 ALIKE = 0.01
 """Amounts this close, relative, count as the same."""
-HALVINGS = 60
-"""Bisections of `nearest`, to rounding."""
 MOVED = 5e-4
 """A share as far from today's as a tenth of a percent, rounded, shows is not today's."""
 LEAST_LEFT = 0.01
@@ -132,7 +130,7 @@ def explain(
     state_BS = bundle.encode(campaign, statistics, context_D)
     decision = bundle.decision(state_BS, low_BP, high_BP)
     static_P = np.asarray(plan.share, float)
-    share_P: Any = nearest(static_P, low_BP[0], high_BP[0]) if keep else decision.share_BM[0].astype(float)
+    share_P: Any = constraints.nearest(static_P, low_BP[0], high_BP[0]) if keep else decision.share_BM[0].astype(float)
     decided, asked = None, responder
     if decision.beliefs is not None:
         belief = decision.beliefs[0]
@@ -172,19 +170,6 @@ def explain(
         ),
         bundle=bundle.digest,
     )
-
-
-def nearest(share_P: Array, low_P: Array, high_P: Array) -> Array:
-    """The split within a box that is nearest to `share_P` (`constraints.project`, without torch); all (P,)."""
-    wanted_P, low_P, high_P = (np.asarray(values, float) for values in (share_P, low_P, high_P))
-    least, most = float((wanted_P - high_P).min()), float((wanted_P - low_P).max())
-    for _ in range(HALVINGS):
-        middle = (least + most) / 2
-        if np.clip(wanted_P - middle, low_P, high_P).sum() > 1:
-            least = middle
-        else:
-            most = middle
-    return np.clip(wanted_P - (least + most) / 2, low_P, high_P)
 
 
 def as_today(shares: Iterable[PlatformShare], today_P: Array) -> tuple[PlatformShare, ...]:

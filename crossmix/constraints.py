@@ -4,7 +4,8 @@ Contract: docs/design.md#definitions.
 
 All four reduce to a box [low, high] per platform. `project` is the exact Euclidean projection onto
 {a : low <= a <= high, sum(a) = 1}; it contains only tensor operations that ONNX knows, so the exported
-policy carries it. `box`, `check` and `binding` take torch tensors or numpy arrays: serving runs without torch.
+policy carries it. `box`, `check` and `binding` take torch tensors or numpy arrays, and `nearest` projects the latter:
+serving runs without torch.
 
 Shapes: B batch, P platforms.
 """
@@ -27,6 +28,8 @@ A = TypeVar("A", bound="Tensor | NDArray[Any]", default="Tensor")
 
 TOLERANCE = 1e-6
 FEW_ROWS = 4
+HALVINGS = 60
+"""Bisections of `nearest`, to rounding."""
 
 
 class InfeasibleError(ValueError):
@@ -187,6 +190,19 @@ def project(share_BP: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:
     total = torch.where(free, share_BP, torch.zeros_like(share_BP)).sum(1, keepdim=True)
     tau = torch.where(count > 0, (total + fixed - 1) / count.clamp(min=1), middle)
     return _clip(share_BP - tau, low, high)
+
+
+def nearest(share_P: NDArray[Any], low_P: NDArray[Any], high_P: NDArray[Any]) -> NDArray[Any]:
+    """`project` of one split without torch, by bisection of tau; all (P,), feasible bounds (`check` them first)."""
+    wanted_P, low_P, high_P = (np.asarray(values, float) for values in (share_P, low_P, high_P))
+    least, most = float((wanted_P - high_P).min()), float((wanted_P - low_P).max())
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        if np.clip(wanted_P - middle, low_P, high_P).sum() > 1:
+            least = middle
+        else:
+            most = middle
+    return np.clip(wanted_P - (least + most) / 2, low_P, high_P)
 
 
 def project_through(share_BP: Tensor, low_BP: Tensor, high_BP: Tensor) -> Tensor:

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from crossmix.artifacts import MarketReport
-from crossmix.config import Config, ConfigError
-from crossmix.constraints import TOLERANCE, Limits, check, project
+from crossmix.config import Config
 from crossmix.market.fit import contexts as resampled
 from crossmix.market.fit import delays, estimators, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
-from crossmix.market.fit.pooling import linked
+from crossmix.market.fit.plan import plan_of, tensor
 from crossmix.market.fit.regions import by_region
-from crossmix.market.fit.today import largest, today
+from crossmix.market.fit.today import largest
 from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
@@ -101,7 +99,7 @@ def estimate(
     planned, low, high = log.planned(dataset)
     values = offer.values | rates.values | _given(evidence)
     untried = np.zeros(log.shape[1:], bool) if evidence.whole is None else evidence.whole.untried
-    plan = _plan(config, log, planned, low, high, untried)
+    plan = plan_of(config, log, planned, low, high, untried)
     dates = {one.campaign: one.last for one in log.meta.ended}
     differences = _strata(config, log, evidence, offer, rates.exposed_TCP)
     market = Market(
@@ -111,47 +109,47 @@ def estimate(
         generated=log.meta.generated,
         cycle_hours=log.meta.cycle_hours,
         digest=log.meta.digest,
-        value={name: _tensor(values[name][0]) for name in PARAMETERS},
-        error={name: _tensor(values[name][1]) for name in PARAMETERS},
+        value={name: tensor(values[name][0]) for name in PARAMETERS},
+        error={name: tensor(values[name][1]) for name in PARAMETERS},
         provenance=dict.fromkeys(PARAMETERS, "generated" if log.meta.generated else "real")
         | dict.fromkeys(evidence.guessed, "approximated"),
         price_kind=config.market.price,
-        price=_tensor(_lognormal(config, offer.curves) if config.market.price == "lognormal" else offer.curves),
-        price_law=_tensor(np.stack([[cell.knots for cell in row] for row in evidence.supplies])),
-        volume_week=_tensor(offer.week),
-        response_week=_tensor(rates.week),
-        delay=_tensor(evidence.delay),
+        price=tensor(_lognormal(config, offer.curves) if config.market.price == "lognormal" else offer.curves),
+        price_law=tensor(np.stack([[cell.knots for cell in row] for row in evidence.supplies])),
+        volume_week=tensor(offer.week),
+        response_week=tensor(rates.week),
+        delay=tensor(evidence.delay),
         minimum=plan.limits.minimum_P,
         maximum=plan.limits.maximum_P,
         step=plan.limits.step_P,
         freeze=plan.limits.freeze_P,
-        budget=_tensor(plan.budget),
+        budget=tensor(plan.budget),
         static=plan.static,
         control=plan.control,
         horizon=horizon,
-        context=_tensor(contexts.bank_CND),
-        context_rate=_tensor(contexts.rate_CNP),
+        context=tensor(contexts.bank_CND),
+        context_rate=tensor(contexts.rate_CNP),
         context_group=torch.tensor(contexts.group_CN),
         cycle_group=torch.tensor(contexts.cycle_group_CT),
-        cold_context=_tensor(contexts.cold_CD),
-        present_context=_tensor(contexts.present_CD),
-        response=_tensor(response),
-        response_mean=_tensor(response_mean),
+        cold_context=tensor(contexts.cold_CD),
+        present_context=tensor(contexts.present_CD),
+        response=tensor(response),
+        response_mean=tensor(response_mean),
         strata=differences.plain(),
         untried=torch.tensor(untried),
-        most=_tensor(largest(log)),
+        most=tensor(largest(log)),
         ended=tuple(dates.get(campaign) for campaign in log.meta.campaigns) if dates else (),
-        shared={} if evidence.whole is None else {name: _tensor(one) for name, one in evidence.whole.shared.items()},
+        shared={} if evidence.whole is None else {name: tensor(one) for name, one in evidence.whole.shared.items()},
         path={
-            "requests": _tensor(offer.requests_TCP[:train]),
-            "level": _tensor(offer.price_multiplier_TCP),
-            "ctr": _tensor(rates.ctr_path_TCP),
-            "cvr": _tensor(rates.cvr_path_TCP),
+            "requests": tensor(offer.requests_TCP[:train]),
+            "level": tensor(offer.price_multiplier_TCP),
+            "ctr": tensor(rates.ctr_path_TCP),
+            "cvr": tensor(rates.cvr_path_TCP),
         }
-        | ({} if evidence.whole is None else {"value": _tensor(evidence.slow("value"))}),
+        | ({} if evidence.whole is None else {"value": tensor(evidence.slow("value"))}),
     )
     if planned[:train].sum() > 0 and not log.plan_from_spend:
-        market.value["pacing"][:] = _tensor(_pacing(market, planned, _spent(log)))
+        market.value["pacing"][:] = tensor(_pacing(market, planned, _spent(log)))
     return market
 
 
@@ -281,55 +279,6 @@ def _given(evidence: Evidence) -> dict[str, Pair]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    budget: Array
-    """Per cycle, (C,), currency."""
-    static: torch.Tensor
-    """The plan's own split, (C, P)."""
-    control: torch.Tensor
-    """The historical one."""
-    limits: Limits[torch.Tensor]
-
-
-def _plan(
-    config: Config, log: Log, planned_TCP: Array, low_CP: Array, high_CP: Array, untried_CP: npt.NDArray[np.bool_]
-) -> _Plan:
-    """Today's budget and splits (`crossmix.market.fit.today`), and limits.
-
-    A cell that was never tried, and of which no others tell, gets `limits.probe` at most.
-
-    Raises:
-        InfeasibleError: limits that no split can keep.
-    """
-    now = today(log, planned_TCP)
-    minimum, maximum, step, freeze = _limits(config, log, low_CP, high_CP)
-    probed = np.where(~linked(~untried_CP), np.minimum(maximum, np.maximum(config.limits.probe, minimum)), maximum)
-    # Where nothing but what was never tried has room, there is nothing to hold it to.
-    maximum = np.where(probed.sum(1, keepdims=True) >= 1, probed, maximum)
-    limits = Limits(_tensor(minimum), _tensor(maximum), torch.tensor(freeze), _tensor(step))
-    box = (limits.minimum_P, limits.maximum_P)
-    check(*box, log.meta.platforms)
-    return _Plan(
-        budget=now.budget_C,
-        static=_within(_shares(now.planned_CP), *box),
-        control=_within(_shares(now.spent_CP), *box),
-        limits=limits,
-    )
-
-
-def _within(share_CP: Array, low_CP: torch.Tensor, high_CP: torch.Tensor) -> torch.Tensor:
-    """The split within its limits that is nearest; what has nothing and no minimum keeps exactly nothing.
-
-    The projection sums in single precision, which leaves such a share at 0 or some 1e-8: an answer that compares
-    amounts with today's (a ratio, its logarithm) would take that for money.
-    """
-    split_CP = project(_tensor(share_CP), low_CP, high_CP)
-    rounded_CP = torch.tensor(share_CP == 0) & (low_CP == 0) & (split_CP > 0) & (split_CP < TOLERANCE)
-    kept_CP = split_CP.masked_fill(rounded_CP, 0.0)
-    return torch.where(rounded_CP.any(1, keepdim=True), kept_CP / kept_CP.sum(1, keepdim=True), split_CP)
-
-
 def _spent(log: Log) -> Array:
     """Spend of the users fitted on, scaled by their share of the impressions, (P,), currency."""
     train = log.train_cycles
@@ -361,15 +310,6 @@ def _strata(config: Config, log: Log, evidence: Evidence, offer: _Offer, exposed
     return strata.estimate(names, strata.by_period(delivered, period_T), evidence.value[2], noise, *regional)
 
 
-def _tensor(array: npt.ArrayLike) -> torch.Tensor:
-    return torch.tensor(np.asarray(array), dtype=torch.float32)
-
-
-def _shares(spend_CP: Array) -> Array:
-    total = spend_CP.sum(1, keepdims=True)
-    return np.asarray(np.where(total > 0, spend_CP / np.maximum(total, 1e-12), 1 / spend_CP.shape[1]))
-
-
 def _response_week(log: Log, clicks_TCP: Array, expected_TCP: Array) -> Array:
     """Click probability by weekday over its mean, pooled over campaigns, (C, P, 7).
 
@@ -392,25 +332,10 @@ def _pacing(market: Market, planned_TCP: Array, spend_P: Array) -> Array:
     low, high = np.zeros(shape[2]), np.full(shape[2], 0.5)
     for _ in range(20):
         middle = 0.5 * (low + high)
-        market.value["pacing"][:] = _tensor(middle)
+        market.value["pacing"][:] = tensor(middle)
         spent = retrace(market, planned_TCP).spend.double().reshape(shape).sum((0, 1)).numpy()
         low, high = np.where(spent > spend_P, middle, low), np.where(spent > spend_P, high, middle)
     return low
-
-
-def _limits(
-    config: Config, log: Log, low_CP: Array, high_CP: Array
-) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
-    defaults = config.limits
-    unknown = [name for name in defaults.freeze if name not in log.meta.platforms]
-    if unknown:
-        raise ConfigError(
-            f"limits.freeze: {unknown[0]!r} is not a platform of this log; use one of {', '.join(log.meta.platforms)}"
-        )
-    minimum = np.where(np.isfinite(low_CP), low_CP, defaults.minimum)
-    maximum = np.where(np.isfinite(high_CP), high_CP, defaults.maximum)
-    freeze = np.array([name in defaults.freeze for name in log.meta.platforms])
-    return minimum, maximum, np.full_like(minimum, defaults.step), np.broadcast_to(freeze, minimum.shape).copy()
 
 
 def _lognormal(config: Config, curve: Array) -> Array:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from crossmix import steps
-from crossmix.market.fit import delays, regression
+from crossmix.market.fit import delays, rate_steps, regression
 from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.estimators import value_of_totals
 from crossmix.market.fit.regression import Columns, Law, Line
@@ -43,13 +42,6 @@ LEAST_CV = 0.1
 """Least coefficient of variation of a conversion's revenue that is believed."""
 NEARLY = 1e-4
 """Noise of what is known as it is."""
-RATES = {
-    "impressions": ("impressions", "spend", "clicks"),
-    "clicks": ("clicks", "impressions", "clicks"),
-    "conversions": ("conversions", "clicks", "conversions"),
-    "value": ("revenue", "conversions", "conversions"),
-}
-"""Of each line what is counted, beside what, and the events by which it strays."""
 _ONE = np.zeros(1, np.int64)
 
 
@@ -120,11 +112,11 @@ class History:
         return np.broadcast_to(above_T1, spend.shape), line.moved
 
     def steps(self, name: str) -> Array | None:
-        """1 before the day from which a platform's rate clearly is another (`crossmix.steps`), (T, K); `None`: no one's
+        """1 before the day from which a platform's rate clearly is another (`rate_steps`), (T, K); `None`: no one's
         is."""
         seen = {of: np.where(self.seen_TK, table, 0.0).clip(min=0.0) for of, table in self.totals_TK.items()}
-        count, exposure, events = (seen[of].reshape(-1, *self.cells) for of in RATES[name])
-        found = steps.found(count, exposure, seen["spend"].reshape(-1, *self.cells), events, self.ahead)
+        count, exposure, events = (seen[of].reshape(-1, *self.cells) for of in rate_steps.RATES[name])
+        found = rate_steps.found(count, exposure, seen["spend"].reshape(-1, *self.cells), events, self.ahead)
         if not found:
             return None
         step_TK = np.zeros(self.seen_TK.shape)

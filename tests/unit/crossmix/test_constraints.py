@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmix.constraints import InfeasibleError, Limits, box, check, project, project_through
+from crossmix.constraints import InfeasibleError, Limits, box, check, nearest, project, project_through
 
 
 def _random(seed: int, batch: int = 64, platforms: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -49,6 +49,12 @@ def test_corner_and_pinned_boxes() -> None:
     torch.testing.assert_close(project(share, torch.zeros(1, 3), torch.ones(1, 3)), torch.tensor([[1.0, 0.0, 0.0]]))
     pinned = torch.tensor([[0.2, 0.3, 0.5]])
     torch.testing.assert_close(project(share, pinned, pinned), pinned)
+
+
+def test_without_torch_a_split_is_projected_alike() -> None:
+    share, low, high = _random(5)
+    for row, floor, cap, projected in zip(share, low, high, project(share, low, high), strict=True):
+        np.testing.assert_allclose(nearest(row.numpy(), floor.numpy(), cap.numpy()), projected.numpy(), atol=1e-9)
 
 
 def test_gradient_equals_finite_differences() -> None:

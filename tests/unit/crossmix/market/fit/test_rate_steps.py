@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmix.steps import found
+from crossmix.market.fit.rate_steps import found
 
 DAYS, PLATFORMS = 200, 3
 EACH = 30.0

@@ -40,6 +40,13 @@ STAYED = 0.5
 """Part of the step that every half window since keeps, and of that part, what it keeps beside the others."""
 FEW = 10.0
 """Expected counts below which half a window tells nothing."""
+RATES = {
+    "impressions": ("impressions", "spend", "clicks"),
+    "clicks": ("clicks", "impressions", "clicks"),
+    "conversions": ("conversions", "clicks", "conversions"),
+    "value": ("revenue", "conversions", "conversions"),
+}
+"""Of each rate what is counted, beside what, and the events by which it strays."""
 
 
 class Step(NamedTuple):
