@@ -90,6 +90,14 @@ def test_one_platforms_push_is_none() -> None:
     assert not found(totals(2.0, 1.8, only=1))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_two_of_three_platforms_do_is_no_sale_of_all(seed: int) -> None:
+    """The third's money is the same on every day, so that the account's middle platform is one of the two."""
+    table = {name: values[:, :, :3].copy() for name, values in totals(1.9, 1.7, seed=seed, only=2).items()}
+    table["spend"][:, :, 2] = 100.0
+    assert not found(table)
+
+
 def test_what_has_not_ended_yet_may_stay() -> None:
     assert not found(totals(2.0, 1.8, [(DAYS - 7, DAYS - 1)]))
 

@@ -81,3 +81,10 @@ def test_what_runs_on_tuesdays_only_is_no_week(of: str, tmp_path: Path) -> None:
     history = taken(written(tmp_path, tuesdays.to_csv(index=False)))
     assert len(history.days) == len(tuesdays)
     assert history.days["spend"].sum() == pytest.approx(tuesdays["spend"].sum())
+
+
+def test_a_platform_that_ran_on_mondays_alone_for_a_time_has_no_weeks(tmp_path: Path) -> None:
+    """Its Mondays spend what its days do: a week's row would spend seven times as much."""
+    mondays = VIDEO & DAY.between("2025-03-10", "2025-05-11")
+    table = YEAR[~mondays | DAY.dt.weekday.eq(0)]
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)

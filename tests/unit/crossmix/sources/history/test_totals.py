@@ -117,3 +117,12 @@ def test_half_of_a_plan_is_no_total_of_shares_that_move(tmp_path: Path) -> None:
     parts = [share[month][name] for month, name in zip(day.dt.month, FOUR["platform"], strict=True)]
     table = FOUR.assign(spend=(plan * parts).round(2))
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_shares_of_a_plan_without_delivery_are_no_total(tmp_path: Path) -> None:
+    """Impressions and clicks are blank, so that nothing but how shares move says what is no sum."""
+    share = {"search": 0.5, "social": 0.15, "video": 0.1, "display": 0.05}
+    day = pd.to_datetime(FOUR["date"]).dt.dayofyear
+    table = FOUR.assign(spend=(FOUR["platform"].map(share) * (900 + 130 * np.sin(day)).round() * 20).round(2))
+    blank = table.assign(impressions="", clicks="")
+    assert "social" in set(taken(written(tmp_path, blank.to_csv(index=False))).columns["platform"])
