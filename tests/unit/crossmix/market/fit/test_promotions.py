@@ -98,12 +98,46 @@ def test_what_two_of_three_platforms_do_is_no_sale_of_all(seed: int) -> None:
     assert not found(table)
 
 
+def test_sales_that_each_are_unsure_are_sure_together() -> None:
+    assert days(found(totals(1.5, 1.3))) == SALES
+    assert not found(totals(1.5, 1.3, SALES[:1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weekends_are_no_course_that_is_left(seed: int) -> None:
+    """Weekends of a third of the money and the sales, which would hide a sale within what is usual."""
+    part = np.where(WEEKDAY >= 5, 0.3, 1.0)[:, None, None]
+    assert days(found({name: values * part for name, values in totals(1.9, 1.7, seed=seed).items()})) == SALES
+
+
+def test_platforms_that_ended_have_no_part_in_what_all_do() -> None:
+    table = totals(1.9, 1.7, [(180, 186)])
+    for values in table.values():
+        values[120:, :, 2:] = 0.0
+    assert days(found(table)) == [(180, 186)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_sales_by_chance_are_no_promotion(seed: int) -> None:
+    """Stretches that sold nothing are all alike, so that counting alone says how far two strays."""
+    table, sold = totals(2.0, 1.0, [(100, 106)], seed=seed), np.zeros((DAYS, 1, 4))
+    sold[[10, 60, 150, 200, 220], 0, 0] = sold[[101, 104], 0, 1] = 1.0
+    assert not found(table | {"conversions": sold})
+
+
+def test_what_began_before_the_history_has_no_course_that_it_left() -> None:
+    assert not found(totals(1.9, 1.7, [(0, 6)]))
+
+
 def test_what_has_not_ended_yet_may_stay() -> None:
     assert not found(totals(2.0, 1.8, [(DAYS - 7, DAYS - 1)]))
+    assert not found(totals(2.0, 1.8, [(DAYS - 12, DAYS - 6)]))
+    assert days(found(totals(2.0, 1.8, [(DAYS - 14, DAYS - 8)]))) == [(DAYS - 14, DAYS - 8)]
 
 
 def test_what_lies_longer_than_todays_window_is_a_season() -> None:
-    assert not found(totals(2.0, 1.8, [(100, 120)]))
+    assert days(found(totals(1.9, 1.7, [(100, 99 + WINDOW)]))) == [(100, 99 + WINDOW)]
+    assert not found(totals(1.9, 1.7, [(100, 100 + WINDOW)]))
 
 
 def test_what_was_not_seen_has_told_nothing() -> None:

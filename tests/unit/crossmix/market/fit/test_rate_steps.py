@@ -58,6 +58,20 @@ def test_what_came_back_has_not_stayed() -> None:
     assert steps(*drawn(40_231, factor)) == []
 
 
+def test_last_days_fewer_than_half_a_window_count_too() -> None:
+    factor = stepped(20, 0.35, 1)
+    assert len(steps(*drawn(40_240, factor))) == 1
+    factor[-6:] = 1.1
+    assert steps(*drawn(40_240, factor)) == []
+
+
+def test_an_old_step_is_history_that_a_fit_follows() -> None:
+    conversions, clicks = drawn(40_241, stepped(90, 0.5, 1))
+    assert steps(conversions, clicks) == []
+    ((_, at, _),) = steps(conversions[:-60], clicks[:-60])
+    assert abs(at - (DAYS - 90)) <= 3
+
+
 def test_a_fall_as_the_platform_had_before_is_none() -> None:
     factor = stepped(25, 0.55, 1)
     factor[60:90, 1] = 0.55
