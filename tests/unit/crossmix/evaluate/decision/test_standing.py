@@ -132,6 +132,14 @@ def test_a_gate_that_failed_makes_an_answer_not_enough_whatever_else() -> None:
     assert standing([gate("decision.weeks", "fail", required=False)], decision(OWN), "x").word == "proved"
 
 
+def test_what_says_most_comes_first_and_a_threshold_is_reached_by_itself() -> None:
+    gates = [gate(name, "insufficient data") for name in ("agreement", "fidelity.campaign", "decision.gain")]
+    found = standing(gates, decision(replace(OWN, probability=0.8, proved=False)), "x")
+    assert found.word == "plausible"
+    assert found.reason.startswith("gate decision.gain, ")
+    assert found.reason.endswith("(and 2 more gates: fidelity.campaign, agreement)")
+
+
 def test_todays_split_that_can_hardly_be_bettered_is_no_lack() -> None:
     idle = replace(OWN, gain=1.0, gain_interval=(-8.0, 9.0), probability=0.6, proved=False)
     found = standing([LACKS], decision(idle), "x")

@@ -146,6 +146,13 @@ def test_what_is_due_of_totals_by_a_law_is_what_the_regression_takes() -> None:
     assert delays.due(amount, np.array([[1.0]])) is amount
 
 
+def test_delays_are_found_from_the_cells_with_most_conversions() -> None:
+    """Of the first platform eight, of which six; of the second both that have any."""
+    conversions = np.array([[5.0, 1, 8, 3, 7, 2, 6, 4, 0, 9, 1]])
+    platform_K = np.array([0] * 8 + [1] * 3)
+    assert delays.most(conversions, platform_K).tolist() == [0, 2, 3, 4, 6, 7, 9, 10]
+
+
 def test_few_conversions_leave_delays_open() -> None:
     totals = made(5109, scale=0.05)
     late(totals, ("conversions", "revenue"), np.full(4, 3.0), 1, 1)

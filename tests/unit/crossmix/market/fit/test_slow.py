@@ -9,7 +9,7 @@ import pytest
 
 from crossmix.market.fit import regression
 from crossmix.market.fit.regression import Columns
-from crossmix.market.fit.slow import Slow, Told
+from crossmix.market.fit.slow import ALIKE, MOVES, SIZES, Slow, Told
 
 LAW = (math.log(0.1), 1.4, -9.0)
 DAYS = 182
@@ -70,6 +70,19 @@ def test_sizes_weigh_by_what_they_explain() -> None:
     assert moved.mean[0, 0] == pytest.approx(weight @ shrunk)
     assert moved.covariance[0, 0, 0] == pytest.approx(weight @ (left + shrunk**2) - (weight @ shrunk) ** 2)
     assert moved.size[0, 0] == pytest.approx(weight @ [0.0, 0.04, 0.5])
+
+
+def test_series_that_tell_nothing_are_as_likely_as_their_prior() -> None:
+    """Each by itself or all alike: the probabilities of both, of series that tell nothing."""
+    slow = Slow.of(DAYS, 14, np.arange(3))
+    moves = slow.since_TJ.shape[1]
+    nothing = Told(np.zeros((3, moves, moves)), np.zeros((3, moves)))
+    assert slow.likelihood_of_all(nothing) == pytest.approx(np.log(ALIKE[0] + (1 - ALIKE[0]) * MOVES[0] ** 3))
+
+
+def test_the_mean_of_what_a_walk_will_do_is_a_third_of_its_time_away() -> None:
+    walk = SIZES[-1][1]
+    assert Slow.of(DAYS, 15, np.arange(1)).variance_HJ[-1, -1] == pytest.approx(walk**2 * 5 / (DAYS - 1))
 
 
 def test_one_series_moves_as_all_do_and_levels_are_likelier_to_where_budgets_did() -> None:
