@@ -51,10 +51,16 @@ def test_results_that_are_missing_today_are_asked(tmp_path: Path) -> None:
         ingested(tmp_path, _without(RESULTS, 82, 90))
 
 
-def test_last_days_that_have_not_come_in_end_the_history_before_them(tmp_path: Path) -> None:
-    dataset = ingested(tmp_path, _without(RESULTS, 88, 90))
-    assert dataset.meta.cycles == 88
-    assert set(dataset.frame("outcomes")["cycle"]) == set(range(88))
+@pytest.mark.parametrize("first", [87, 88])
+def test_last_days_that_have_not_come_in_end_the_history_before_them(first: int, tmp_path: Path) -> None:
+    dataset = ingested(tmp_path, _without(RESULTS, first, 90))
+    assert dataset.meta.cycles == first
+    assert set(dataset.frame("outcomes")["cycle"]) == set(range(first))
+
+
+def test_results_that_are_missing_for_a_third_of_a_platforms_money_are_asked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"conversions: search: .* end the history before {DAYS[30]}; "):
+        ingested(tmp_path, _without(RESULTS, 30, 60))
 
 
 def test_weekends_without_conversions_are_no_broken_tag(tmp_path: Path) -> None:
