@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from crossmix.sources.history import (
     dates,
     excel,
     kinds,
+    legible,
     long,
     names,
     numbers,
@@ -208,10 +206,10 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
     others["date as written"] = columns["date"]
     columns["date"], told = dates.convert(columns["date"], data.dates)
-    _legible_dates(columns["date"], sheet)
+    legible.dates(columns["date"], sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
     plain, said, sign = numbers.convert(figures, data.decimal)
-    _legible_numbers(plain, sheet)
+    legible.counts(plain, sheet)
     if found.micros:
         plain["spend"] = [_times(value, 1e-6) for value in plain["spend"]]
         said.append(f"Spend is in micros ({sheet.header[found.at['spend']]!r}) and divided by 1,000,000.")
@@ -241,58 +239,6 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
 
 
 Columns = dict[str, list[str]]
-
-
-def _legible_dates(texts: Sequence[str], sheet: Sheet) -> None:
-    """Raise `DataError` where there is no row, or most dates are none."""
-    if not texts:
-        raise DataError(
-            f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
-        )
-    undated = {text for text in set(texts) if _date(text) is None}
-    odd = [text for text in texts if text in undated] if undated else []
-    if 2 * len(odd) <= len(texts):
-        return
-    shown = next((text for text in odd if text), "")
-    if re.fullmatch(r"\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[^\W\d]+\.?[ -]+\d{4}", shown):
-        reason = f"{shown!r} is a month: a split is learnt from days or weeks; export {sheet.stem!r} by day"
-    elif re.fullmatch(r"\d{9,13}", shown):
-        reason = f"{shown!r} may be seconds since 1970; write dates as YYYY-MM-DD"
-    elif re.fullmatch(r"[12]\d{4}(?:\.0+)?", shown):
-        reason = f"{shown!r} may be days since 1970; write dates as YYYY-MM-DD"
-    elif re.search(r"\b2[4-6]\d\d\b", shown):
-        reason = f"{shown!r} has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one"
-    elif re.search(r"\bQ[1-4]\b|\bT[1-4]\b", shown, re.IGNORECASE):
-        reason = f"{shown!r} is a quarter: a split is learnt from days or weeks; export {sheet.stem!r} by day"
-    else:
-        reason = f"{shown!r} is read by no format; write dates with their year, as YYYY-MM-DD"
-    raise DataError(f"date: {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
-
-
-def _legible_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:
-    """Raise `DataError` where most values of a column are no numbers."""
-    for name, texts in columns.items():
-        if np.isfinite(numbers.values(texts)).sum() == len(texts) - list(texts).count(""):
-            continue
-        filled = [text for text in texts if text.strip()]
-        odd = [text for text in filled if not _finite(text)]
-        if not odd or 2 * len(odd) <= len(filled):
-            continue
-        if odd[0].rstrip().endswith("%"):
-            reason = "is a share: give the counts themselves, or name the column that has them"
-        elif re.search(r"\d\s*(?:k|m|mn|mio|tsd|b|bn)\.?$", odd[0], re.IGNORECASE):
-            reason = "is rounded to thousands or millions: export the full numbers, or name the column that has them"
-        else:
-            reason = "is no number: write it in digits, or name the column that has the numbers"
-        raise DataError(
-            f"{name}: {odd[0]!r} {reason} (--map {name}=NAME); so are {len(odd):,} of {len(filled):,} values of "
-            f"{sheet.name!r}"
-        )
-
-
-def _finite(text: str) -> bool:
-    number = _number(text)
-    return number is not None and math.isfinite(number)
 
 
 def _without_summaries(
@@ -381,7 +327,7 @@ def _valued(
     Raises:
         DataError: it has none and `data.value_per_conversion` is not given, or it has some and that is given.
     """
-    earned = any(_number(value) for value in history.get("revenue", ()))
+    earned = any(legible.number(value) for value in history.get("revenue", ()))
     value = data.value_per_conversion
     if earned:
         if value is not None:
@@ -390,7 +336,7 @@ def _valued(
                 "of revenue"
             )
         return history, False, []
-    converted = any(_number(text) for text in history["conversions"])
+    converted = any(legible.number(text) for text in history["conversions"])
     if value is None:
         if converted or "revenue" not in history:
             raise DataError(
@@ -399,7 +345,9 @@ def _valued(
                 "(--set data.value_per_conversion=VALUE: of a lead its chance to become a sale times what that earns)"
             )
         return history, False, []
-    worth = [f"{float(text) * value:.12g}" if _number(text) is not None else "" for text in history["conversions"]]
+    worth = [
+        f"{float(text) * value:.12g}" if legible.number(text) is not None else "" for text in history["conversions"]
+    ]
     return (
         history | {"revenue": worth},
         True,
@@ -407,16 +355,9 @@ def _valued(
     )
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
     """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
-    days = sorted({day for text in set(history["date"]) if (day := _date(text))})
+    days = sorted({day for text in set(history["date"]) if (day := legible.day(text))})
     gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
     if gaps and gaps[len(gaps) // 2] != 1:
         raise DataError(
@@ -436,12 +377,3 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
                 values.append(row.get(name, "0"))
     notes.append(f"{len(absent):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
     return result
-
-
-def _date(text: str) -> date | None:
-    if len(text) != 10 or text[4] != "-":  # fromisoformat takes more
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

@@ -208,9 +208,9 @@ def test_a_platform_that_is_blank_is_no_merged_cell(tmp_path: Path) -> None:
 
 
 def test_sound_numbers_are_not_looked_at_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossmix.sources.history import load
+    from crossmix.sources.history import legible
 
-    monkeypatch.setattr(load, "_finite", lambda text: pytest.fail(f"{text} is looked at"))
+    monkeypatch.setattr(legible, "_finite", lambda text: pytest.fail(f"{text} is looked at"))
     assert_same(taken(written(tmp_path, PLAIN.to_csv(index=False))))
 
 
