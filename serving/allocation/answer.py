@@ -10,7 +10,6 @@ Shapes: B batch, P platforms, S state, X statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossmix import allocate, constraints
-from crossmix.clock import LATEST
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
 from crossmix.exploration import Exploration
@@ -29,12 +27,12 @@ from serving.allocation import explain, records
 from serving.allocation.plans import Plans
 from serving.allocation.probe import probed
 from serving.allocation.question import Question, QuestionError
+from serving.allocation.task import Task, begins_of, stopped_by
 from serving.allocation.unseen import Unseen
 from serving.feedback.gaps import NOTHING, Missing
 from serving.live import states
 
 if TYPE_CHECKING:
-    from crossmix.ledger.campaigns import Campaign
     from serving.live.champion import Serving
     from serving.live.live import Live
     from serving.live.snapshot import Planned
@@ -43,40 +41,6 @@ Array = NDArray[Any]
 POLICY, CONTROL = ARMS
 _TOLD = frozenset({"campaign_elapsed", "campaign_consumed"})
 """Statistics of money gone that stay as a question gives them."""
-
-
-@dataclass(slots=True)
-class _Task:
-    """A question with all that its answer needs."""
-
-    question: Question
-    epoch: tuple[Any, ...]
-    """What the answer follows from, as it was before anything of it was read."""
-    arm: str
-    planned: Planned
-    cycle: int
-    now: float
-    limits: constraints.Limits[Array]
-    previous_P: Array | None
-    low_P: Array
-    high_P: Array
-    state_S: Array
-    budget: float
-    weight: float
-    """The arm's part of the campaign's supply."""
-    source: str
-    as_of: float
-    notes: list[str]
-    unseen: Unseen
-    target_P: Array | None = None
-    """A split to serve instead of the policy's."""
-    noise_P: Array | None = None
-    before_TDP: Array | None = None
-    """As `crossmix.reasons.Decided`."""
-    asks_before: bool = False
-    """It would know of the cycles before, and does not yet."""
-    reasons: list[str] = field(default_factory=list)
-    """What holds for the answer as a whole, a sentence each; beside what `crossmix.reasons.overall` says."""
 
 
 class Answerer:
@@ -121,7 +85,7 @@ class Answerer:
         troubles = self.live.troubles()
         answers: list[dict[str, Any] | None] = []
         lacking: list[Missing] = []
-        tasks: list[tuple[int, _Task]] = []
+        tasks: list[tuple[int, Task]] = []
         for row, question in enumerate(questions):
             missing = self._missing(question.campaign_id, question.arm or arm, now)
             kept = self._keeping(question, question.arm or arm, serving, missing, now)
@@ -170,7 +134,7 @@ class Answerer:
         epoch = self._epoch(question.campaign_id, arm, serving, missing)
         return kept[2] if all(one is other for one, other in zip(kept[0], epoch, strict=True)) else None
 
-    def _keep(self, task: _Task, answer: dict[str, Any]) -> None:
+    def _keep(self, task: Task, answer: dict[str, Any]) -> None:
         if not task.question.plain:
             return
         if len(self._kept) > 10_000:
@@ -184,7 +148,7 @@ class Answerer:
 
     # ---- what a question needs ---------------------------------------------------------------------------------------
 
-    def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> _Task:
+    def _task(self, question: Question, arm: str, serving: Serving, missing: Missing, now: float) -> Task:
         if arm not in EVERY_ARM:
             raise QuestionError(f"{question.where}.arm: {arm!r}; use {', '.join(EVERY_ARM)}")
         # Taken first: what is replaced while the answer is made only makes it be made again.
@@ -223,7 +187,7 @@ class Answerer:
         waiting = self.live.experiment.waiting(start, campaign.ends(cycle))
         unread = [states.UNREAD] if source == states.COLD and self.live.states.awaited(question.campaign_id) else []
         notes = [*self.live.snapshot.notes, *unread, *waiting, *missing.notes, *probes]
-        stopped = _stopped(campaign, cycle)
+        stopped = stopped_by(campaign, cycle)
         unseen = Unseen.of(bundle, campaign, explain.supply_part(campaign, cycle, weight))
         unseen.check(question, campaign.currency)
         if stopped is not None:
@@ -247,7 +211,7 @@ class Answerer:
             state_S = np.concatenate([bundle.layout.context(state_S), clamped_BX[0]])
         if campaign.campaign_id not in bundle.contexts:
             notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
-        task = _Task(
+        task = Task(
             question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
             state_S, budget, weight, source, as_of, notes, unseen, target_P,
         )  # fmt: skip
@@ -289,7 +253,7 @@ class Answerer:
             return planned.static_P
         return None
 
-    def _noise(self, task: _Task, serving: Serving) -> Array | None:
+    def _noise(self, task: Task, serving: Serving) -> Array | None:
         wanted = task.question.explore
         if wanted is None:
             wanted = self.live.config.serving.explore and task.question.state_S is None
@@ -301,7 +265,7 @@ class Answerer:
 
     # ---- the split and its reasons -----------------------------------------------------------------------------------
 
-    def _decide(self, tasks: Sequence[_Task], serving: Serving) -> list[dict[str, Any]]:
+    def _decide(self, tasks: Sequence[Task], serving: Serving) -> list[dict[str, Any]]:
         try:
             return self._decided(tasks, serving)
         except InfeasibleError:
@@ -313,7 +277,7 @@ class Answerer:
                     raise QuestionError(f"{task.question.where}.{error}") from None
             raise
 
-    def _decided(self, tasks: Sequence[_Task], serving: Serving) -> list[dict[str, Any]]:
+    def _decided(self, tasks: Sequence[Task], serving: Serving) -> list[dict[str, Any]]:
         bundle = serving.bundle
         # What is believed is asked for also where the split is somebody's: within limits that always leave one.
         asked = tasks if bundle.tells_belief else [task for task in tasks if task.target_P is None]
@@ -343,7 +307,7 @@ class Answerer:
                 answered[id(task)] = explain.Answered(np.asarray(target_P, float), None, belief)
         return [self._told(task, answered[id(task)], serving) for task in tasks]
 
-    def _told(self, task: _Task, answered: explain.Answered, serving: Serving) -> dict[str, Any]:
+    def _told(self, task: Task, answered: explain.Answered, serving: Serving) -> dict[str, Any]:
         bundle, planned, share_P = serving.bundle, task.planned, answered.share_P
         table, belief, how = bundle.responses.get(planned.campaign.campaign_id), answered.belief, None
         part = explain.supply_part(planned.campaign, task.cycle, task.weight)
@@ -421,28 +385,3 @@ class Answerer:
 
 def _stacked(rows: Sequence[Array]) -> Array:
     return rows[0][None] if len(rows) == 1 else np.stack(rows)
-
-
-def begins_of(campaign: Campaign, cycle: int, question: Question) -> datetime:
-    """When a cycle begins, UTC; raises `QuestionError` for one beyond all calendars."""
-    try:
-        begins = campaign.begins(cycle)
-    except OverflowError:
-        begins = None
-    if begins is None or begins > LATEST:
-        last = f"it has the cycles 0 to {campaign.cycles - 1}"
-        raise QuestionError(
-            f"{question.where}.cycle: {cycle} of {campaign.campaign_id!r} begins after {LATEST.year}; {last}, give one"
-        )
-    return begins
-
-
-def _stopped(campaign: Campaign, cycle: int) -> str | None:
-    """Why the campaign spends nothing in a cycle; `None`: it does not stand still."""
-    if campaign.paused:
-        return "the campaign is paused: it spends nothing until it is resumed"
-    if cycle < 0:
-        return f"the campaign starts {campaign.starts.isoformat()}: it spends nothing before"
-    if cycle >= campaign.cycles:
-        return f"the campaign's {campaign.cycles} cycles are over: it spends nothing more"
-    return None

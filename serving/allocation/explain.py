@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crossmix.bundle import Bundle
     from crossmix.ledger.campaigns import Campaign
     from crossmix.state import Layout
-    from serving.allocation.answer import _Task
+    from serving.allocation.task import Task
 
 Array = NDArray[Any]
 
@@ -50,7 +50,7 @@ def response(responder: Responder, share_P: Array, budget: float, part: float, b
     return Response(whole.revenue_P * part, whole.revenue_se_P * part, whole.marginal_P, whole.marginal_se_P, common_PF)
 
 
-def decided(task: _Task, answered: Answered, belief: Belief, part: float, bundle: Bundle) -> Decided:
+def decided(task: Task, answered: Answered, belief: Belief, part: float, bundle: Bundle) -> Decided:
     """How the split came about.
 
     Args:
@@ -90,7 +90,7 @@ def money(budget: float, planned: float, pace: float, layout: Layout) -> list[st
 
 
 def reasons(
-    task: _Task, platforms: Sequence[PlatformShare], how: Decided | None, known: bool, answers: bool
+    task: Task, platforms: Sequence[PlatformShare], how: Decided | None, known: bool, answers: bool
 ) -> list[str]:
     """What holds for the answer as a whole, a sentence each.
 
@@ -115,7 +115,7 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def reason(platform: PlatformShare, task: _Task, known: bool) -> str:
+def reason(platform: PlatformShare, task: Task, known: bool) -> str:
     """Why a platform's share is what it is.
 
     Args:
@@ -126,7 +126,7 @@ def reason(platform: PlatformShare, task: _Task, known: bool) -> str:
     return _split(task)
 
 
-def _split(task: _Task) -> str:
+def _split(task: Task) -> str:
     """Whose split is served in place of the policy's."""
     override = task.planned.campaign.override
     if override is not None:

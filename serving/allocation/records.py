@@ -7,29 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from serving.allocation.question import Question
+    from serving.allocation.task import Task
     from serving.live.champion import Serving
-    from serving.live.snapshot import Planned
 
 Array = NDArray[Any]
-
-
-class Task(Protocol):
-    """A question that was answered, as far as its record is concerned."""
-
-    question: Question
-    arm: str
-    planned: Planned
-    cycle: int
-    now: float
-    state_S: Array
-    budget: float
 
 
 def override_of(override: Any) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from kserve.errors import InvalidInput
 
 from crossmix.metrics import ARMS
 from crossmix.state import Layout
-from serving.allocation.answer import Answerer, begins_of
+from serving.allocation.answer import Answerer
 from serving.allocation.question import Question, QuestionError, of_instances, of_tensors, text
+from serving.allocation.task import begins_of
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
 from serving.http.client import AsyncClient, AwayError, RefusedError

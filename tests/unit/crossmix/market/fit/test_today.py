@@ -11,8 +11,9 @@ import pytest
 from crossmix import whatif
 from crossmix.artifacts import IngestReport
 from crossmix.config import Config, load
-from crossmix.market.fit.fit import _plan, estimate
+from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import read
+from crossmix.market.fit.plan import plan_of
 from crossmix.market.fit.today import Today, today
 from crossmix.market.logged_states import statistics
 from crossmix.market.model import load as load_market
@@ -42,7 +43,7 @@ def test_a_budget_that_grew_threefold_is_todays(tmp_path: Path) -> None:
     history = planted(126, growth=3.0)
     dataset = ingested(tmp_path, history)
     log, last = read(dataset), _last(history)
-    plan = _plan(_config(), log, *log.planned(dataset), log.totals()["spend"].sum(0) == 0)
+    plan = plan_of(_config(), log, *log.planned(dataset), log.totals()["spend"].sum(0) == 0)
     assert plan.budget[0] == pytest.approx(last.sum())
     for split in (plan.control, plan.static):
         np.testing.assert_allclose(split[0], last[list(log.meta.platforms)] / last.sum(), atol=1e-4)
