@@ -99,7 +99,7 @@ def marks(campaigns: Sequence[str]) -> Array:
     """
     seeds = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") for name in campaigns]
     drawn = [np.random.default_rng(seed).integers(0, 2, ALLOCATION.context_size) for seed in seeds]
-    return np.stack(drawn) * 2.0 - 1.0
+    return np.where(np.stack(drawn) > 0, 1.0, -1.0)
 
 
 def _alike(context_ND: Array, groups: int) -> Ints:
