@@ -211,6 +211,10 @@ class Answerer:
             state_S = np.concatenate([bundle.layout.context(state_S), clamped_BX[0]])
         if campaign.campaign_id not in bundle.contexts:
             notes.append("the policy was trained without this campaign: its context is the mean of those it knows")
+            # A caller's own state may say whose it is.
+            if question.state_S is None and len(bundle.plans) > 1:
+                like = self._plans.whose(bundle, campaign, bundle.layout.context(state_S))
+                notes += [] if like is None else [f"it is answered by the plan of {like!r}"]
         task = Task(
             question, epoch, arm, planned, cycle, now, limits, held_P, low_BP[0], high_BP[0],
             state_S, budget, weight, source, as_of, notes, unseen, target_P,

@@ -32,6 +32,7 @@ def test_a_campaigns_budget_is_over_that_of_the_plan_which_the_policy_takes_it_f
     # One that it does not know is taken for the nearest.
     near = saved.contexts["c1"] + 0.01
     assert plans.times(saved, campaign("new", 300.0), near) == pytest.approx(300 / budgets["c1"])
+    assert plans.whose(saved, campaign("new", 300.0), near) == "c1"
     assert plans.times(saved, campaign("c0", 300.0, "EUR"), saved.contexts["c0"]) == 1.0
     doubled = publish(tmp_path / "doubled", market=replace(MARKET, budget=2 * MARKET.budget))
     again = plans.times(doubled, campaign("c0", 300.0), doubled.contexts["c0"])
@@ -44,3 +45,5 @@ def test_a_bundle_that_tells_no_belief_has_the_plans_of_those_that_it_knows(tmp_
     known = campaign(CAMPAIGNS[0], 3 * plan.cycle_budget, plan.currency)
     assert plans.times(saved, known, context_D) == pytest.approx(3.0)
     assert plans.times(saved, campaign("new", 5.0, plan.currency), context_D) == 1.0
+    assert plans.whose(saved, known, context_D) == CAMPAIGNS[0]
+    assert plans.whose(saved, campaign("new", 5.0, plan.currency), context_D) is None
