@@ -30,7 +30,7 @@ from crossmix.response import idle
 Array = npt.NDArray[np.float64]
 
 DRAWS = 400
-PARTS = (1.0, 0.75, 0.5, 0.25)
+PARTS = tuple(eighths / 8 for eighths in range(8, 0, -1))
 """Parts of the way from today's split to the best one, the whole way first."""
 MOVED = 0.005
 """Share that a split moves at least to be another than today's."""

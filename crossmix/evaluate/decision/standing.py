@@ -171,7 +171,7 @@ def way(part: float, new: float | None) -> str:
             if new
             else " among the platforms that were tried"
         )
-    return best if part == 1 else f"going {part:.0%} of the way to {best}"
+    return best if part == 1 else f"going {100 * part:.3g}% of the way to {best}"
 
 
 def relative(gain: float, revenue: float, before: str = "", after: str = "") -> str:

@@ -34,6 +34,10 @@ ELASTICITY = (0.1, 0.98)
 """Least and largest elasticity of conversions in money."""
 GAIN = (0.3, 0.98)
 """The same of impressions: conversions answer to these by the ratio, which the market holds up to 5 only."""
+STEEPEST = 1.3
+"""Largest exponent of the Hill curve (`crossmix.fading`) that a response is taken to follow. Above 1 little money earns
+less than in proportion, as a threshold makes it (Vakratsas, Feinberg, Bass and Kalyanaram, Marketing Science 23, 2004):
+at 1 data could not show it, and what saturates fast was taken to saturate too late."""
 
 FACTOR_PASSES = 20
 """Over the platforms, one after the other: loadings of four are settled to three digits."""
@@ -104,8 +108,8 @@ def described(
     # Twice the money never earns more than twice as much, whatever the data of a spend that hardly moved say.
     whole, _ = cut(sum(one.mean for one in slope.values()), whole_se, 0.0, 1.0)
     whole = whole.clip(*ELASTICITY)
-    # Concave: the curve's exponent, E + b / E, is 1 at most.
-    bent = np.clip(-np.asarray(sum(one.mean for one in bend.values())), 0.0, whole * (1 - whole))
+    # The curve's exponent is E + b / E.
+    bent = np.clip(-np.asarray(sum(one.mean for one in bend.values())), 0.0, whole * (STEEPEST - whole))
     bent_se = np.minimum(np.sqrt(sum(one.variance for one in bend.values())), 0.5)
     money, impressions = np.exp(u_CP), np.exp(level["impressions"][0])
     share = _usual_share(settings, history, money, gain)

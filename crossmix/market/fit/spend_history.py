@@ -60,7 +60,7 @@ SLOPE = {
 BEND = {
     "impressions": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
     "clicks": Spread(-0.04, 0.05, 0.04, 0.02, 0.02),
-    "conversions": Spread(-0.04, 0.15, 0.1, 0.02, 0.02),
+    "conversions": Spread(-0.04, 0.2, 0.1, 0.02, 0.02),
 }
 WITH_ALL = Spread(0.0, 0.15, 0.03, 0.015, 0.015)
 """Of h: demand that budgets follow in proportion would add at most 1 less the elasticity, in all three lines together,

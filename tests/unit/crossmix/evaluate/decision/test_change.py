@@ -33,8 +33,9 @@ def test_the_whole_change_leads_to_the_best_split_and_its_parts_lie_between() ->
         assert one.best_P == pytest.approx(one.today_P + one.part * (whole.best_P - one.today_P))
     gains = [one.gain for one in ways]
     assert gains == sorted(gains, reverse=True)
-    # Concave: a quarter of the way earns more than a quarter of the gain.
-    assert gains[-1] > 0.25 * gains[0] > 0
+    # Concave: an eighth of the way earns more than an eighth of the gain.
+    assert ways[-1].part == 1 / 8
+    assert gains[-1] > gains[0] / 8 > 0
 
 
 def test_without_errors_every_draw_is_the_fitted_market() -> None:

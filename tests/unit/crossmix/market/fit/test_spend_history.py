@@ -14,6 +14,7 @@ from crossmix.config import load
 from crossmix.market.conditions import nominal
 from crossmix.market.fit import estimators, history_supply, spend_history
 from crossmix.market.fit.fit import estimate
+from crossmix.market.fit.history_parameters import STEEPEST
 from crossmix.market.fit.log import read
 from crossmix.market.model import DOMAIN, Market
 from crossmix.market.oracle import solve
@@ -183,20 +184,27 @@ def of_hill(seed: int, exponent: float, half: float, days: int = 300) -> dict[st
     return {name: np.asarray(table, float)[:, None] for name, table in counted.items()}
 
 
-@pytest.mark.parametrize("exponent", [0.8, 1.25])
-def test_a_response_bends_as_data_say_and_stays_concave(exponent: float) -> None:
-    half = 0.7
+@pytest.mark.parametrize(
+    ("exponent", "half", "bounded"),
+    [(1.25, 0.7, False), (1.5, 1.0, True), (0.8, 0.7, False)],
+)
+def test_a_response_with_a_threshold_bends_more_than_any_concave_one(
+    exponent: float, half: float, bounded: bool
+) -> None:
     found = spend_history.fit(Settings(), of_hill(0, exponent, half), np.ones(300, bool), None)
     whole, bent = found.elasticity[0] * found.gain, found.bend[0] * found.gain**2
+    error = found.bend[1] * found.gain**2
     height = half**exponent / (1 + half**exponent)
     true = exponent * height, exponent**2 * height * (1 - height)
+    reached = whole + bent / whole
     assert np.abs(whole - true[0]).max() < 0.15
-    if exponent > 1:
-        # No concave response bends as much: the fit goes as far as one does.
-        assert true[1] > whole.mean() * (1 - whole.mean())
-        assert bent == pytest.approx(whole * (1 - whole))
-        return
-    assert (np.abs(bent - true[1]) < 3 * found.bend[1] * found.gain**2).all()
+    if bounded:
+        # As far as the bound: the truth is steeper than any response is taken to be.
+        assert reached.max() == pytest.approx(STEEPEST)
+        assert true[1] > bent.max()
+    else:
+        assert (np.abs(bent - true[1]) < 3 * error).all()
+    assert (bent > whole * (1 - whole)).all() == (exponent > 1)
     # Revenue at half and twice the usual spend, by the curve that a market of these parameters has.
     factor = np.array([0.5, 2.0])[:, None, None]
     power, weight = whole + bent / whole, bent / whole**2
