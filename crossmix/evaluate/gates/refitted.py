@@ -26,8 +26,8 @@ MARKET, POLICY = "market", "policy"
 def refitted(config: Config, judged: Market, whole: Market, actor: Policy) -> tuple[Market, Policy]:
     """The market and the policy to serve.
 
-    A market of several campaigns that no context tells apart has no plan (`crossmix.market.pacing`): its policy stays as
-    judged.
+    A market of several campaigns that no context tells apart has no plan (`crossmix.market.pacing`): its policy stays
+    as judged.
 
     Args:
         judged: the market in which the policy was judged.
