@@ -97,7 +97,7 @@ def codes(campaigns: int) -> Array:
         return np.zeros((1, size))
     if campaigns <= size:
         return np.eye(campaigns, size)
-    return np.random.default_rng(0).choice([-1.0, 1.0], (campaigns, size)) / np.sqrt(size)
+    return np.random.default_rng(0).choice(np.array([-1.0, 1.0]), (campaigns, size)) * size**-0.5
 
 
 def _alike(context_ND: Array, groups: int) -> Ints:
