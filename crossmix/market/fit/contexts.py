@@ -97,7 +97,8 @@ def codes(campaigns: int) -> Array:
         return np.zeros((1, size))
     if campaigns <= size:
         return np.eye(campaigns, size)
-    return np.random.default_rng(0).choice(np.array([-1.0, 1.0]), (campaigns, size)) * size**-0.5
+    code_CD: Array = (2.0 * np.random.default_rng(0).integers(2, size=(campaigns, size)) - 1.0) / np.sqrt(size)
+    return code_CD
 
 
 def _alike(context_ND: Array, groups: int) -> Ints:
