@@ -28,8 +28,9 @@ def picture(checked: Checked) -> str:
     shown = names if len(names) <= MOST + 1 else names[:MOST]
     days = days.assign(platform=days["platform"].where(days["platform"].isin(shown), "other"))
     shown = [*shown, "other"] if len(shown) < len(names) else shown
-    index = pd.date_range(days["day"].min(), days["day"].max())
-    spend, conversions = (_trailing(days, name, index, shown) for name in ("spend", "conversions"))
+    span = _apart(days["day"])
+    index = pd.date_range(days["day"].min(), days["day"].max() + pd.Timedelta(days=span - 1))
+    spend, conversions = (_trailing(days, name, index, shown, span) for name in ("spend", "conversions"))
     cost = spend / conversions.where(conversions > 0)
     title = f"Spend history, {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}, trailing means of {WINDOW} days"
     above = head_of(shown, WIDE - 2 * GUTTER)
@@ -61,10 +62,21 @@ def _of_ratios(table: pd.DataFrame) -> Scale:
     return _of_amounts(table)
 
 
-def _trailing(days: pd.DataFrame, name: str, index: pd.DatetimeIndex, shown: Sequence[str]) -> pd.DataFrame:
-    """Trailing means by day and platform; a day without a row counts as 0, days before the first row as nothing."""
-    table = days.pivot_table(index="day", columns="platform", values=name, aggfunc="sum")
+def _apart(day: pd.Series[pd.Timestamp]) -> int:
+    """Days that a row stands for: 7 of a history by week."""
+    gaps = np.diff(np.sort(day.unique())) / np.timedelta64(1, "D")
+    return max(int(np.median(gaps)), 1) if len(gaps) else 1
+
+
+def _trailing(days: pd.DataFrame, name: str, index: pd.DatetimeIndex, shown: Sequence[str], span: int) -> pd.DataFrame:
+    """Trailing means by day and platform; a day without a row counts as 0, days before the first row as nothing.
+
+    Args:
+        span: days that a row stands for, over which its amount is spread.
+    """
+    table = days.pivot_table(index="day", columns="platform", values=name, aggfunc="sum") / span
     table = table.reindex(index=index, columns=list(shown))
+    table = table.ffill(limit=span - 1) if span > 1 else table
     begun = table.notna().cummax()
     ended = table[::-1].notna().cummax()[::-1]
     filled = table.fillna(0.0).where(begun & ended)

@@ -112,7 +112,11 @@ def allocate(
     features: Annotated[Path | None, typer.Option(help="Another feature repository than the run's.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Which campaign; every one if absent.")] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Budget of the campaign's next cycle, currency; the plan's if absent.")
+        str | None,
+        typer.Option(
+            metavar="AMOUNT|±PERCENT",
+            help="Of the campaign's next cycle, as 1000, or of each, as +30%; the plan's if absent.",
+        ),
     ] = None,
     limit: Annotated[
         list[str] | None,

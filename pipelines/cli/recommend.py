@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
 from crossmix.schema import Held, together
 from pipelines.cli import standing as known
+from pipelines.cli.amounts import amount
 from pipelines.cli.tasks import is_of
 from pipelines.local import step_folder
 
@@ -93,7 +94,7 @@ def allocate(
     bundle: Path,
     features: Path,
     campaign: str | None = None,
-    budget: float | None = None,
+    budget: str | None = None,
     limits: Sequence[str] = (),
     freeze: Sequence[str] = (),
     out: Path | None = None,
@@ -104,7 +105,7 @@ def allocate(
         bundle: folder of a policy bundle.
         features: feature repository that holds the campaigns' newest statistics.
         campaign: `None`: every one, each by its plan's budget and limits; one that is over has no budget.
-        budget: currency per cycle; the plan's if absent.
+        budget: currency per cycle, or a change of the plan's, as +30%; the plan's if absent.
         limits: `platform:min:max` each, shares of the cycle budget; an empty part leaves the bundle's.
         freeze: platforms whose share stays.
         out: the run that was asked, whose decision tells the standing of what its own bundle answers.
@@ -115,7 +116,8 @@ def allocate(
     from feature_repo.features import online_statistics
 
     loaded = load(bundle)
-    names = _asked(loaded, campaign, {"--budget": budget is not None, "--limit": limits, "--freeze": freeze})
+    money, relative = (1.0, True) if budget is None else amount(budget)
+    names = _asked(loaded, campaign, {"--budget": not relative, "--limit": limits, "--freeze": freeze})
     answers, ended = list[Answer | Over](), loaded.ended
     for name, statistics in zip(names, online_statistics(features, names), strict=True):
         if campaign is None and name in ended:
@@ -128,7 +130,7 @@ def allocate(
             statistics,
             name,
             loaded.responses[name],
-            budget=budget,
+            budget=None if budget is None else money * (loaded.plans[name].cycle_budget if relative else 1),
             change=change(limits, freeze),
             previous_P=previous if abs(float(previous.sum()) - 1) < 1e-3 else None,
         )
@@ -136,6 +138,9 @@ def allocate(
         # Limits that a proof of another campaign left hold this one at today's split already.
         if trusted is not None and trusted.keep and name not in loaded.manifest.get("narrowed", {}):
             split, fit_alone = asked(keep=True), split
+        elif trusted is not None and trusted.word == "proved" and budget is not None and loaded.ever_of(name):
+            plan = loaded.plans[name]
+            split = replace(split, notes=(*split.notes, PROVED_AT.format(plan.cycle_budget, plan.currency)))
         answers.append(
             Answer(
                 split,
@@ -177,11 +182,19 @@ def change(limits: Sequence[str], freeze: Sequence[str] = ()) -> LimitChange:
     return LimitChange(minimum=minimum, maximum=maximum, freeze=frozenset(freeze))
 
 
+PROVED_AT = (
+    "What was proved is the change at today’s budget of {:,.2f} {} per cycle. What this split earns above today’s "
+    "split of the asked budget is what the fit expects."
+)
 USUAL = "as usual"
 """What `PlatformAllocation.differs` says where nothing does."""
 DRIFTED = (
     "this is the coming cycle as the policy sees it, which differs from usual; crossmix whatif tells an average day "
     "without drift, so that its split and revenue are others (--present and --weekday bring it nearer)"
+)
+SEEN = (
+    "this is the coming cycle as the policy sees it, near to usual; crossmix whatif tells an average day without "
+    "drift, so that its split and revenue are a little other"
 )
 
 
@@ -227,6 +240,7 @@ def table(
             f"  {why:{wide}}  {platform.differs or 'not known'}"
         )
     whose = "" if alone else ", of all campaigns"
+    drifted = any(one.differs not in (None, USUAL) for one in answer.platforms)
     lines += [
         f"{one.platform:{width}}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}" for one in held
     ]
@@ -239,7 +253,7 @@ def table(
         if fit_alone is None
         else f"not recommended: the split of the column `fit alone` should earn {fit_alone.expected_revenue:,.2f} by "
         "the fit alone; with what the data leave open it is likelier to lose than to gain",
-        *([f"note: {DRIFTED}"] if any(one.differs not in (None, USUAL) for one in answer.platforms) else []),
+        *([] if answer.belief is None else [f"note: {DRIFTED if drifted else SEEN}"]),
         *answer.reasons,
         *(f"note: {note}" for note in answer.notes),
         f"bundle {answer.bundle[:12]}",

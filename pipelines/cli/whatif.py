@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crossmix.config import ConfigError
 from pipelines.cli import standing
+from pipelines.cli.amounts import amount
 from pipelines.cli.beside import held
 from pipelines.cli.recommend import change
 from pipelines.cli.tasks import check_task
@@ -54,7 +55,7 @@ def ask(
     from crossmix import whatif
 
     day = _weekday(weekday)
-    typed = [(text, _amount(text)) for text in budgets]
+    typed = [(text, amount(text)) for text in budgets]
     market = _market(out)
     scene = whatif.make_scene(
         market,
@@ -97,24 +98,6 @@ def _weekday(text: str | None) -> int | None:
     if not matching:
         raise ConfigError(f"--weekday {text!r}: is no weekday; give monday to sunday, or 0 (Monday) to 6 (Sunday)")
     return matching[0]
-
-
-def _amount(text: str) -> tuple[float, bool]:
-    """An amount of money, or a factor on today's budget and True."""
-    relative = text.strip().endswith("%")
-    try:
-        number = float(text.strip().removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ConfigError(f"--budget {text!r}: write an amount per cycle, as 1000, or a change of today's, as +30%")
-    if relative and text.strip()[0] not in "+-":
-        raise ConfigError(f"--budget {text!r}: write a change of today's budget with its sign, as +{text.strip()}")
-    if (1 + number / 100 if relative else number) <= 0:
-        raise ConfigError(
-            f"--budget {text!r}: leaves nothing to spend; give an amount above 0, or a change above -100%"
-        )
-    return (1 + number / 100, True) if relative else (number, False)
 
 
 def _shares(texts: Sequence[str]) -> dict[str, float]:

@@ -92,6 +92,14 @@ def test_what_is_not_proved_is_not_called_recommended(
     assert table.caption.endswith(caption)
 
 
+def test_beside_a_campaign_that_was_proved_others_stay_as_today_to_one_point() -> None:
+    for own in (DOUBTED, LIKELY):
+        beside = decision(own, replace(OWN, campaign="y"))
+        one = next(one for one in answers(GateTable(gates=(PASSED,), passed=True), beside) if one.own.campaign == "x")
+        told = "allocate OUT keeps today’s split to one point, as only of other campaigns a change was proved."
+        assert splits(one, beside).caption.endswith(told)
+
+
 def test_a_history_s_page_begins_with_it_and_then_says_how_the_policy_did(tmp_path: Path) -> None:
     steps = demo(tmp_path, ("tiktok", "tv"), passed=False)
     inputs = ReportInputs.collect(steps)

@@ -14,10 +14,10 @@ from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.state import ALLOCATION
 from pipelines.cli import standing
-from pipelines.cli.recommend import DRIFTED, Answer, Over, allocate, bundle_of, table
+from pipelines.cli.recommend import DRIFTED, PROVED_AT, SEEN, Answer, Over, allocate, bundle_of, table
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
-from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, decision
+from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, PASSED, decision
 
 
 def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole(tmp_path: Path) -> None:
@@ -41,6 +41,8 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
     assert f"note: {DRIFTED}" in lines
     usual = replace(answer, platforms=tuple(one._replace(differs="as usual") for one in answer.platforms))
     assert DRIFTED not in table(usual)
+    assert f"note: {SEEN}" in table(usual)
+    assert SEEN not in table(answer)
 
 
 def unregistered(out: Path, probability: float = 0.7) -> Bundle:
@@ -85,7 +87,7 @@ def test_a_split_that_is_likelier_to_lose_stays_as_today(tmp_path: Path, monkeyp
     market = make_market(seed=3, campaigns=2, platforms=4)
     statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
     monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: [statistics] * len(names))
-    (answer,) = allocate(bundle_of(tmp_path), tmp_path, "c0", budget=200.0, out=tmp_path)
+    (answer,) = allocate(bundle_of(tmp_path), tmp_path, "c0", budget="200", out=tmp_path)
     assert isinstance(answer, Answer)
     today = dict(zip(bundle.platforms, bundle.plans["c0"].share, strict=True))
     kept = {one.platform: one for one in answer.allocation.platforms}
@@ -196,6 +198,36 @@ def test_all_campaigns_together_split_nothing_of_one_that_is_over(
     (named,) = allocate(tmp_path / "bundle", tmp_path, "c1")
     assert isinstance(named, Answer)
     assert named.allocation.budget == pytest.approx(float(market.budget[1]))
+
+
+def test_a_change_of_todays_budget_is_of_every_campaign_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(tmp_path / "bundle", market=market)
+    rows = ALLOCATION.statistics(states(market, 2).numpy())
+    monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: rows[: len(names)])
+    more = allocate(tmp_path / "bundle", tmp_path, budget="+30%")
+    assert [one.as_dict()["budget"] for one in more] == pytest.approx((1.3 * market.budget).tolist())
+    for typed, message in (("200", "--budget: it is for one of the 2 campaigns"), ("30%", "with its sign, as \\+30%")):
+        with pytest.raises(ConfigError, match=message):
+            allocate(tmp_path / "bundle", tmp_path, budget=typed)
+
+
+def test_what_was_proved_is_told_of_another_budget_as_of_todays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    publish(tmp_path / "bundle", market=market)
+    most = {"c0": [float(market.budget[0])] * 5}
+    bundles.annotate(tmp_path / "bundle", [asdict(PASSED)], None, (), None, most)
+    rows = ALLOCATION.statistics(states(market, 2).numpy())
+    monkeypatch.setattr("feature_repo.features.online_statistics", lambda _, names: rows[: len(names)])
+    told = f"note: {PROVED_AT.format(float(market.budget[0]), 'USD')}"
+    (today,) = allocate(tmp_path / "bundle", tmp_path, "c0")
+    (more,) = allocate(tmp_path / "bundle", tmp_path, "c0", budget="+30%")
+    assert told not in today.table()
+    assert told in more.table()
 
 
 def test_limits_of_a_proof_are_those_that_no_call_changes(tmp_path: Path) -> None:
