@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 
 from crossmix.schema import DataError
@@ -156,6 +157,12 @@ def is_date(text: str) -> bool:
     """Whether a cell may be a date in any format."""
     first = _start(text)
     return any(read(first) is not None for read in FORMATS.values())
+
+
+def are_dates(cells: Iterable[str]) -> bool:
+    """Whether most of a column's first cells may be dates."""
+    shown = list(islice((cell for cell in cells if cell.strip()), 50))
+    return 2 * sum(map(is_date, shown)) > len(shown)
 
 
 def _start(text: str) -> str:

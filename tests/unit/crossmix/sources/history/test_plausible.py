@@ -35,6 +35,11 @@ def _weekly(frame: pd.DataFrame, offset: int = 0) -> pd.DataFrame:
 
 BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
     "a sum": ("total", lambda: _sum_of_the_others(PLAIN), r"platform: 'network' spends day by day .* leave its rows"),
+    "one money under two names": (
+        "twice",
+        lambda: pd.concat([PLAIN, PLAIN[SEARCH].assign(platform="network")]),
+        r"platform: 'network' and 'search' have the same spend, impressions and clicks on 40 days; .*leave one of them",
+    ),
     "days and weeks": (
         "periods",
         lambda: pd.concat([PLAIN[~SEARCH], _weekly(PLAIN[SEARCH])]),
@@ -115,7 +120,7 @@ def test_every_kind_is_here() -> None:
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.accept: 'all' is no kind of doubt; use one of total, periods"):
+    with pytest.raises(DataError, match=r"data\.accept: 'all' is no kind of doubt; use one of total, twice, periods"):
         taken(written(tmp_path, PLAIN.to_csv(index=False)), 'data.accept=["all"]')
 
 

@@ -81,3 +81,8 @@ def test_what_runs_on_tuesdays_only_is_no_week(of: str, tmp_path: Path) -> None:
     history = taken(written(tmp_path, tuesdays.to_csv(index=False)))
     assert len(history.days) == len(tuesdays)
     assert history.days["spend"].sum() == pytest.approx(tuesdays["spend"].sum())
+
+
+def test_months_are_no_days_without_weekends(tmp_path: Path) -> None:
+    months = together(YEAR, "M")
+    assert_same(taken(written(tmp_path, months.to_csv(index=False))), months)
