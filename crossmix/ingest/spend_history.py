@@ -75,7 +75,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     ended = history.ended(table, cycles, window)
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
-    late = [*(unripe.told(frame) if days == 1 else ()), *stepped.told(frame, days)]
+    late = [*((*whole_days.behind(frame), *unripe.told(frame)) if days == 1 else ()), *stepped.told(frame, days)]
     told = [*left_out, *unmeasured, *late, *(one.sentence for one in together), *history.told(found, frame, blank)]
     told += _promotions(table, first, hours, cycles, window)
     told += [one.sentence for one in held] + [one.sentence for one in stopped] + [one.sentence for one in ended]

@@ -15,6 +15,8 @@ BESIDE, WEEKS = 14, 8
 """Rows in sequence that a day is compared with, and weeks whose same weekday counts too."""
 LARGE = 0.1
 """Part of the money of a platform whose last day alone makes the day a part."""
+BEHIND_MONEY = 0.02
+"""Part of all money of a platform whose missing last days are told."""
 AMOUNTS = ["spend", "impressions", "clicks"]
 
 
@@ -62,6 +64,29 @@ def _last_of_one(frame: pd.DataFrame, dates: list[date], without: set[date]) -> 
         without.add(dates[-1])
         return [f"The last day, {dates[-1]}, is left out: all of its figures are those of the day before."]
     return []
+
+
+def behind(frame: pd.DataFrame) -> list[str]:
+    """Sentences of platforms whose rows end some days before the others': paused, or of an older export.
+
+    Args:
+        frame: as `whole` leaves it; a row a day.
+    """
+    days = pd.to_datetime(frame["date"])
+    money = frame.groupby("platform")["spend"].sum()
+    told = []
+    for name in money.index[money > BEHIND_MONEY * money.sum()]:
+        own = days[frame["platform"] == name].drop_duplicates().sort_values()
+        last = own.iloc[-1]
+        missing = (days.max() - last).days
+        gaps = own[own > last - pd.Timedelta(days=2 * BESIDE)].diff().dt.days.dropna()
+        if 1 < missing <= BESIDE and len(gaps) >= BESIDE / 2 and missing > gaps.max():
+            told.append(
+                f"{name} has no row after {last:%Y-%m-%d}, {missing} days before the history ends: it counts as "
+                "paused since, in today's budget too. If its export is older than the others', export all again to the "
+                "same day."
+            )
+    return told
 
 
 def _figures(frame: pd.DataFrame, day: date) -> pd.DataFrame:

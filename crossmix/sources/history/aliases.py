@@ -133,7 +133,7 @@ def _renamed(rows: Rows, other: str, name: str, without: frozenset[str]) -> Rows
     columns = {column: [texts[at] for at in kept] for column, texts in rows.columns.items()}
     columns["platform"] = [name if text == other else text for text in columns["platform"]]
     others = {column: [texts[at] for at in kept] for column, texts in rows.others.items()}
-    return Rows(columns, others, [rows.sheet[at] for at in kept], rows.notes)
+    return Rows(columns, others, [rows.sheet[at] for at in kept], rows.named, rows.alike, rows.notes)
 
 
 def _same(one: pd.DataFrame, other: pd.DataFrame, days: pd.Index, column: str) -> bool:

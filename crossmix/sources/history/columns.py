@@ -7,7 +7,7 @@ columns that fit, the one that stands first here is read, and the others are tol
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -177,6 +177,10 @@ _UNITS: Mapping[str, float] = MappingProxyType(
 """What a figure is counted in, by the words in brackets behind its name."""
 _UNITS_OF_MONEY = MappingProxyType({"t": 1e3, "m": 1e6})
 """Letters that say it only beside a currency: `(T€)`, `(€m)`."""
+_SUM = re.compile(
+    r"^(?:sum|summe|somme|suma|soma|somma|som)\s+(?:of|von|de|di|van)\s+|\s*[-(]?\s*sum\)?$", re.IGNORECASE
+)
+_TABLE = re.compile(r"'?[\w ]+'?\[([^\[\]]+)\]")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNIT_WORD = re.compile(r"[\s_]+(?:in[\s_]+)?(thousands|millions|cents)$")
 SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
@@ -207,11 +211,15 @@ class Found:
 def plain(name: str) -> str:
     """A column's name without case, signs and a currency: `Conv. value (EUR)` is `conv value`.
 
-    Words that only capitals part are parted where that makes a known name: `advertiserAdCost`.
+    Words that only capitals part are parted where that makes a known name (`advertiserAdCost`), and what a pivot table
+    or a report puts around a name goes: `Sum of Cost`, `FactAds[Cost]`.
     """
     found = _plain(name)
-    parted = _plain(_CAPITAL.sub(" ", name))
-    return parted if found not in _OF and parted in _OF else found
+    if found in _OF:
+        return found
+    inside = _TABLE.fullmatch(name.strip())
+    others = (_CAPITAL.sub(" ", name), _SUM.sub("", name.strip()), *([inside[1]] if inside else ()))
+    return next((other for text in others if (other := _plain(text)) in _OF), found)
 
 
 def _plain(name: str) -> str:
@@ -273,12 +281,15 @@ def has(header: Sequence[str], name: str) -> bool:
     return name in header or plain(name) in map(plain, header)
 
 
-def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
+def find(
+    header: Sequence[str], mapped: Mapping[str, str], where: str, dated: Callable[[int], bool] | None = None
+) -> Found:
     """Which column is which.
 
     Args:
         mapped: `data.columns`, a history's column to the sheet's name.
         where: the sheet, for errors.
+        dated: whether a column, by its index, has dates: `Day` may have the names of weekdays.
 
     Raises:
         DataError: `data.columns` names a column that is not there, or one that is read is there twice.
@@ -305,6 +316,8 @@ def find(header: Sequence[str], mapped: Mapping[str, str], where: str) -> Found:
             continue
         free = [index for index in range(len(header)) if index not in at.values() and header[index]]
         fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
+        if dated is not None and column == "date" and len(fitting) > 1:
+            fitting.sort(key=lambda index: not dated(index))
         if fitting:
             first = [index for index in fitting if names[index] == names[fitting[0]]]
             at[column] = _once(first, header, where)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 
 from crossmix.schema import DataError
@@ -38,7 +40,9 @@ LAST_YEAR = 2200
 EXCEL_DAY_ZERO = date(1899, 12, 30)
 EXCEL_1990 = 32_874
 """1990-01-01: no history begins before."""
-DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
+DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day-first", "month-first", "year-first"
+CLOSER = 4
+"""So many times closer together dates are in the order that is meant: of another, years are days."""
 _SPOKEN = re.compile(r"(\d{4})\s?[年년.]\s?(\d{1,2})\s?[月월.]\s?(\d{1,2})\s?[日일.]")
 """`2025年1月6日`, `2025. 1. 6.`"""
 _ISO = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
@@ -127,6 +131,15 @@ def _serial(text: str) -> date | None:
     return EXCEL_DAY_ZERO + timedelta(days=int(found[1])) if found and int(found[1]) >= EXCEL_1990 else None
 
 
+_YEAR_FIRST = re.compile(rf"(\d{{2}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
+
+
+def _year_first(text: str) -> date | None:
+    """`25-01-06`, which has the year first where all rows then lie closest together (`convert`)."""
+    found = _YEAR_FIRST.fullmatch(text)
+    return _day(found[1], int(found[3]), found[4]) if found else None
+
+
 def _numeric(order: str) -> Callable[[str], date | None]:
     def read(text: str) -> date | None:
         found = _NUMERIC.fullmatch(text)
@@ -147,6 +160,7 @@ FORMATS: Mapping[str, Callable[[str], date | None]] = MappingProxyType(
         "Excel's day number": _serial,
         DAY_FIRST: _numeric(DAY_FIRST),
         MONTH_FIRST: _numeric(MONTH_FIRST),
+        YEAR_FIRST: _year_first,
     }
 )
 
@@ -156,6 +170,12 @@ def is_date(text: str) -> bool:
     """Whether a cell may be a date in any format."""
     first = _start(text)
     return any(read(first) is not None for read in FORMATS.values())
+
+
+def are_dates(cells: Iterable[str]) -> bool:
+    """Whether most of a column's first cells may be dates."""
+    shown = list(islice((cell for cell in cells if cell.strip()), 50))
+    return 2 * sum(map(is_date, shown)) > len(shown)
 
 
 def _start(text: str) -> str:
@@ -201,6 +221,8 @@ def convert(
         if fits[name] and fits["year-month-day"] and _exchanged(list(starts.values()), FORMATS[name]):
             return _exchanged_back(texts, starts, name)
     best = max(fits, key=lambda name: fits[name])
+    if best in (DAY_FIRST, MONTH_FIRST) and order is None and _closest([*starts.values()]):
+        best = YEAR_FIRST
     if not fits[best]:
         return list(texts), []
     why = ""
@@ -275,6 +297,17 @@ def _local(texts: Sequence[str], days: Sequence[str], accounts: Sequence[str] | 
         for text, name, day in zip(texts, owner, days, strict=True)
     ]
     return moved, list(dict.fromkeys(told for _, told in found.values() if told))
+
+
+def _closest(starts: Sequence[str]) -> bool:
+    """Whether all dates of two-digit years lie closer together, by far, with the year first than in any other order."""
+    spans = {
+        name: _span(days)
+        for name in (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
+        if (days := [day for start in starts if (day := FORMATS[name](start))]) and len(days) >= 0.9 * len(starts)
+    }
+    rest = [span for name, span in spans.items() if name != YEAR_FIRST]
+    return YEAR_FIRST in spans and len(starts) > 1 and CLOSER * spans[YEAR_FIRST] < min(rest, default=math.inf)
 
 
 def _exchanged(starts: Sequence[str], read: Callable[[str], date | None]) -> bool:

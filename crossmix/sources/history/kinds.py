@@ -15,7 +15,7 @@ _OTHERS = MappingProxyType(
         b"FEA1": ("a Feather file of the first version", "write it as Parquet, or as .csv"),
         b"Obj\x01": ("an Avro file", "convert it to Parquet, or to .csv"),
         b"%PDF": ("a PDF", "export the report as .csv or .xlsx from where it was made"),
-        b"SQLite format 3\x00": ("an SQLite database", "export the table as .csv"),
+        b"SQLite format 3\x00": ("an SQLite database", "name its table: --data 'sqlite://FILE?table=NAME'"),
         b"7z\xbc\xaf": ("a 7z archive", _UNPACK),
         b"Rar!": ("a RAR archive", _UNPACK),
         b"\xfd7zXZ": ("packed with xz", _UNPACK),

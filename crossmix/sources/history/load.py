@@ -194,7 +194,9 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     sheet = long.metrics_across(long.days_down(sheet), data.columns)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
-    found = known.find(sheet.header, data.columns, sheet.name)
+    found = known.find(
+        sheet.header, data.columns, sheet.name, lambda at: dates.are_dates(row[at] for row in sheet.rows)
+    )
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     sheet = filled_down(
@@ -311,6 +313,8 @@ def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
     """All sheets' rows, the older sheets' first."""
     order = repeated.ordered([part.columns["date"] for part in parts], [part.name for part in parts])
     parts = [parts[at] for at in order]
+    named = [part.name for part in parts]
+    alike = repeated.unordered([part.columns["date"] for part in parts], named)
     present = [name for name in known.KNOWN if any(name in part.columns for part in parts)]
     fill = {known.CAMPAIGN: UNNAMED}
     columns: dict[str, list[str]] = {name: [] for name in present}
@@ -327,7 +331,7 @@ def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
     notes = [note for part in parts for note in part.notes]
     if len(parts) > 1:
         notes.insert(0, f"{len(parts)} tables are read together: {', '.join(repr(part.name) for part in parts[:12])}.")
-    return repeated.Rows(columns, others, sheet), list(dict.fromkeys(notes))
+    return repeated.Rows(columns, others, sheet, named, alike), list(dict.fromkeys(notes))
 
 
 def _valued(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import aliases, rhythm, totals, units
+from crossmix.sources.history import aliases, measures, rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 
@@ -17,8 +17,8 @@ FAR = units.FAR
 """Prices of a thousand impressions that differ by more from the other platforms' are of another unit."""
 FRACTIONS = 0.5
 NEARLY_ALL = 0.95
-RUNNING, RISING = 20, 0.8
-"""So many steps without a fall, and this share of them a rise, are no days of their own."""
+SAME_DAYS = 20
+"""So many days with one revenue on all platforms tell a total."""
 
 
 def check(
@@ -89,23 +89,6 @@ def _is_total(frame: pd.DataFrame) -> str | None:
     return total.sentence() if total else None
 
 
-def _cumulative(frame: pd.DataFrame) -> str | None:
-    """A platform whose money, impressions and clicks never fall and nearly always rise: totals up to each day."""
-    tables = [_by_day(frame, name) for name in ("spend", "impressions", "clicks") if frame[name].notna().any()]
-    for name in tables[0].columns:
-        steps = [np.diff(table[name].to_numpy()) for table in tables if name in table]
-        if (
-            len(tables) == len(steps) == 3
-            and len(steps[0]) >= RUNNING
-            and all((step >= 0).all() and (step > 0).mean() >= RISING for step in steps)
-        ):
-            return (
-                f"spend: {name!r} spends more, shows more and is clicked more from each of {len(steps[0]) + 1} days to "
-                "the next; these may be totals up to each day: export what each day had by itself"
-            )
-    return None
-
-
 def _price(frame: pd.DataFrame) -> str | None:
     """A platform, or some of its rows, whose price of a thousand impressions is far from all others'."""
     sound = frame[(frame["spend"] > 0) & (frame["impressions"] > 0)]
@@ -160,7 +143,11 @@ def _the_same(frame: pd.DataFrame) -> str | None:
     paid = frame[frame["spend"] > 0]
     days = paid.groupby("day")["revenue"].agg(["min", "max", "size"])
     days = days[(days["size"] > 1) & (days["max"] > 0)]
-    if len(days) < RUNNING or (days["min"] == days["max"]).mean() < NEARLY_ALL or days["max"].nunique() < len(days) / 2:
+    if (
+        len(days) < SAME_DAYS
+        or (days["min"] == days["max"]).mean() < NEARLY_ALL
+        or days["max"].nunique() < len(days) / 2
+    ):
         return None
     return (
         f"revenue: all rows of a day have the same ({days['max'].iloc[0]:,.2f} on {days.index[0].date()}), "
@@ -208,15 +195,15 @@ KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
         "twice": aliases.twice,
         "periods": rhythm.periods,
         "weekdays": rhythm.weekdays,
-        "cumulative": _cumulative,
+        "cumulative": measures.cumulative,
         "weekends": rhythm.weekends,
         "fractions": _fractions,
         "price": _price,
         "revenue": _revenue,
         "conversions": _conversions,
-        "unit": units.lasting,
+        "unit": lambda frame: units.lasting(frame) or measures.changed(frame),
         "one-row": units.few_rows,
-        "value": units.set_values,
+        "value": lambda frame: units.set_values(frame) or measures.ratios(frame),
     }
 )
 """Kinds of doubt, as `data.accept` names them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -31,6 +31,11 @@ _STAMP = re.compile(
 )
 _HOUR = re.compile(r"\b(hour|hr|hours|stunde|heure|hora|ora|uur|time of day|час|godzina|saat|時間)\b")
 _CLOCK = re.compile(r"[T ,](\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(?:([AaPp])\.?[Mm])?")
+_OLD = re.compile(
+    r"(?<![^\W_])(old|older|backup|bak|copy|previous|prev|archived?|outdated|alt|kopie|archiv|copie|ancien|copia|viejo)(?![^\W_])",
+    re.IGNORECASE,
+)
+"""How a sheet is called that another has taken the place of."""
 _ID = re.compile(r"\b(id|ids|number|nr)$")
 _NUMBER = re.compile(r"[-+()$€£¥%\s\d.,']*")
 
@@ -45,6 +50,10 @@ class Rows:
     """Columns that are not read, and dates and names as they were: what may tell parts apart."""
     sheet: list[int]
     """Which sheet a row comes from, older ones first."""
+    named: Sequence[str] = ()
+    """The sheets' names."""
+    alike: Sequence[int] = ()
+    """For each sheet a number that it shares with those of which nothing tells which is newer."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -73,6 +82,8 @@ def settle(rows: Rows, rule: str | None) -> dict[str, list[str]]:
     whole, rest = whole[sound], whole[~sound]
     stamps, parts = _telling(whole, key)
     whole = _newest_stamp(whole, [*key, *parts], stamps, rows.notes)
+    if rule is None:
+        _check_order(whole, [*key, *parts], rows)
     whole = _restated(whole, key, parts, rule, rows.notes)
     if rule is None:
         actions.check_parts(whole, key, parts)
@@ -142,6 +153,22 @@ def _seconds(stamp: str) -> float:
         return 0.0
     hour = int(found[1]) % 12 + 12 * (found[4].lower() == "p") if found[4] else int(found[1])
     return 3600.0 * hour + 60.0 * int(found[2]) + float(found[3] or 0)
+
+
+def _check_order(whole: pd.DataFrame, full: list[str], rows: Rows) -> None:
+    """Raise `DataError` where two sheets tell the same rows otherwise, and nothing says which is newer."""
+    shared = whole[whole.duplicated(full, keep=False)]
+    if shared["sheet"].nunique() < 2:
+        return
+    of = shared.assign(alike=shared["sheet"].map(dict(enumerate(rows.alike))))
+    by = of.groupby(full)
+    tied = (by["sheet"].nunique() > 1) & (by["alike"].nunique() == 1)
+    if tied.mean() > 0.5:
+        one, other = (rows.named[at] for at in sorted(shared["sheet"].unique())[:2])
+        raise DataError(
+            f"date: {one!r} and {other!r} tell the same days with other figures, as two accounts or an older and a "
+            f"newer export: say --set data.repeated={ADD} for accounts, {NEWEST} to take {other!r}, or leave one out"
+        )
 
 
 def _restated(
@@ -266,8 +293,18 @@ def _text(value: float) -> str:
 
 
 def ordered(dates: Sequence[Sequence[str]], names: Sequence[str]) -> list[int]:
-    """The order of sheets, older ones first: by their last day, then their first, then their name."""
-    ends: Mapping[int, tuple[str, str]] = {
-        at: (max(texts, default=""), min(texts, default="")) for at, texts in enumerate(dates)
-    }
-    return sorted(range(len(names)), key=lambda at: (*ends[at], names[at]))
+    """The order of sheets, older ones first: those that say so, then by their last day, their first and their name."""
+    return sorted(range(len(names)), key=lambda at: (not _OLD.search(names[at]), *_ends(dates[at]), names[at]))
+
+
+def unordered(dates: Sequence[Sequence[str]], names: Sequence[str]) -> list[int]:
+    """For each sheet, in order, a number that sheets share which nothing tells the older of: same days, plain names."""
+    known: dict[object, int] = {}
+    return [
+        known.setdefault((_ends(texts), bool(_OLD.search(name)), *re.findall(r"\d+", name)), len(known))
+        for texts, name in zip(dates, names, strict=True)
+    ]
+
+
+def _ends(dates: Sequence[str]) -> tuple[str, str]:
+    return max(dates, default=""), min(dates, default="")

@@ -129,6 +129,9 @@ def weekdays(frame: pd.DataFrame) -> str | None:
 def weekends(frame: pd.DataFrame) -> str | None:
     """A daily history in which a weekday never has a row, as Saturday and Sunday."""
     known = sorted(set(frame["day"].dt.date))
+    gaps = sorted((later - earlier).days for earlier, later in pairwise(known))
+    if gaps and gaps[len(gaps) // 2] > 4:
+        return None  # weeks or months
     missed = Counter(day.weekday() for day in missing_days(known))
     present = Counter(day.weekday() for day in known)
     never = [day for day in range(7) if not present[day] and missed[day] >= 2]

@@ -75,7 +75,7 @@ class Sheet:
 
 def is_total(text: str) -> bool:
     """Whether a cell begins a total row: `Total`, `Total: Account`, `Summe`, `Total of 12 campaigns`."""
-    plain = text.strip().lower()
+    plain = text.strip().lower().replace("_", " ")
     return plain in TOTALS or _AFTER.split(plain)[0].strip() in TOTALS
 
 
@@ -112,12 +112,26 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
             f"data.path: row {long[0]} of {name!r} has {long[1]} fields, the header {len(header)}; "
             "repair that line (a number with a thousands separator needs quotes around it, or the separator gone)"
         )
+    _check_one_header(name, header, lines[at + 1 :], score)
     # A row whose first cell differs needs no second look.
     again = [row for row in rows if row[0].strip() == header[0] and [cell.strip() for cell in row] == header]
     if again:
         rows = [row for row in rows if row not in again]
         notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
     return Sheet(name, stem, header, rows, notes)
+
+
+def _check_one_header(name: str, header: Sequence[str], lines: Sequence[tuple[int, list[str]]], score: Score) -> None:
+    """Raise `DataError` where a table with other columns stands below the first."""
+    least = max(4, score(header) - 1)
+    for number, cells in lines:
+        if any(char.isdigit() for char in "".join(cells)) or [cell.strip() for cell in cells] == header:
+            continue
+        if score(cells) >= least and sum(map(bool, cells)) >= least:
+            raise DataError(
+                f"data.path: row {number} of {name!r} is another header ({', '.join(cells)[:120]}), whose columns are "
+                "not those of the first; save each table as a file, and name their folder"
+            )
 
 
 def _joined(lines: Sequence[Sequence[str]], at: int, score: Score) -> tuple[int, list[str]] | None:

@@ -42,8 +42,8 @@ LEAST_CONVERSIONS = 30
 APART, TOGETHER = 15.0, 1_000.0
 """A platform in another unit is off in two ways at once, each by so much, and by so much together: what it costs (or
 what a conversion is worth), and what a unit of its money earns. Dear platforms earn less, but not that much less."""
-LOST = 1e-3
-"""Where all platforms earn less than so much of what they cost, spend or revenue is in another unit."""
+LOST, GAINED = 1e-3, 100.0
+"""Where all platforms earn less than so much of what they cost, or more, spend or revenue is in another unit."""
 
 Array = npt.NDArray[np.float64]
 
@@ -153,6 +153,12 @@ def whole_platforms(frame: pd.DataFrame) -> str | None:
             f"spend: all platforms together earn {sums['revenue'].sum():,.6g} with {sums['spend'].sum():,.6g}, less "
             "than a thousandth; spend may be in micros (divide by 1,000,000) or cents, or revenue in another unit: "
             "bring both to one unit"
+        )
+    if len(sums) and (sums["revenue"] > GAINED * sums["spend"]).all():
+        return (
+            f"revenue: all platforms together earn {sums['revenue'].sum():,.6g} with {sums['spend'].sum():,.6g}, more "
+            f"than {GAINED:g} times as much; revenue may be in cents or micros, or spend in thousands: bring both to "
+            "one unit"
         )
     for name, cpm, rest, earns, others in _beside(sums, 1_000 * sums["spend"] / sums["impressions"]):
         if _both_off(cpm / rest, others / earns):

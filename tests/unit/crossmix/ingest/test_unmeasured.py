@@ -129,3 +129,18 @@ def test_an_other_that_holds_much_of_today_is_asked(tmp_path: Path) -> None:
     assert "other" in ingested(tmp_path / "taken", frame, 'data.accept=["other"]').meta.platforms
     groups = 'data.platform_groups={"p00": "small", "p01": "small", "p02": "small"}'
     assert "small" in ingested(tmp_path / "named", frame, groups).meta.platforms
+
+
+@pytest.mark.parametrize("weekdays", [7, 5])
+@pytest.mark.parametrize("missing", [2, 6, 13])
+def test_a_platform_whose_rows_end_before_the_others_is_told(missing: int, weekdays: int, tmp_path: Path) -> None:
+    day = pd.to_datetime(PLAIN["date"])
+    had = (day <= day.max() - pd.Timedelta(days=missing)) & (day.dt.weekday < weekdays)
+    dataset = ingested(tmp_path, PLAIN[~SEARCH | had])
+    told = [note for note in dataset.meta.notes if "search has no row after" in note]
+    # The last day is a Saturday: two days of rest are not told; after more than 14 it counts as stopped.
+    last = max(PLAIN.loc[SEARCH & had, "date"])
+    count = (day.max() - pd.Timestamp(last)).days
+    assert [note.startswith(f"search has no row after {last}, {count} days before") for note in told] == (
+        [True] if (1 if weekdays == 7 else 3) < count <= 14 else []
+    )

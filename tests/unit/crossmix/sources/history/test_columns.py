@@ -129,3 +129,21 @@ def test_signs_of_two_currencies_in_the_header_are_refused() -> None:
 def test_a_column_is_mapped_once() -> None:
     with pytest.raises(DataError, match=r"data\.columns\.revenue: 'geld' of 'file' is spend already"):
         columns.find(["day", "platform", "geld"], {"spend": "geld", "revenue": "geld"}, "file")
+
+
+NAMES = {
+    "Sum of Cost": "spend",
+    "SUM of impressions": "impressions",
+    "Summe von Kosten": "spend",
+    "Suma de Conversiones": "conversions",
+    "Cost (Sum)": "spend",
+    "FactAds[Conv. value]": "revenue",
+    "'Ads daily'[Date]": "date",
+    "Average of Cost": None,
+    "Sum of orders shipped": None,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_pivot_table_or_a_report_puts_around_a_name_goes(name: str) -> None:
+    assert columns.column_of(name) == NAMES[name]

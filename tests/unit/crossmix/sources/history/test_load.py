@@ -375,3 +375,41 @@ def test_files_of_the_field(name: str) -> None:
     assert len(set(zip(history.columns["date"], history.columns["platform"], strict=True))) == len(
         history.columns["date"]
     )
+
+
+def test_of_two_columns_that_may_be_days_the_one_with_dates_is_read(tmp_path: Path) -> None:
+    table = PLAIN.rename(columns={"date": "Report date"})
+    table.insert(0, "Day", pd.to_datetime(PLAIN["date"]).dt.day_name())
+    assert_same(taken(written(tmp_path, table.to_csv(index=False))))
+
+
+def test_a_second_table_in_a_file_is_named(tmp_path: Path) -> None:
+    below = PLAIN[40:][["platform", "date", *FIGURES]]
+    file = written(tmp_path, PLAIN[:40].to_csv(index=False) + below.to_csv(index=False))
+    with pytest.raises(
+        DataError, match=r"row 42 of .* is another header \(platform, date, .*save each table as a file"
+    ):
+        taken(file)
+
+
+@pytest.mark.parametrize(("value", "told"), [("1.49K", "is rounded to thousands"), ("<10", "hides the number")])
+def test_values_that_a_few_days_hide_are_refused(value: str, told: str, tmp_path: Path) -> None:
+    """As large or small days alone would be left out with them."""
+    table = PLAIN.astype(object)
+    table.loc[table.index[::20], "clicks"] = value
+    with pytest.raises(DataError, match=f"clicks: '{value}' {told}.* so are 4 of 80 values"):
+        taken(written(tmp_path, table.to_csv(index=False)))
+
+
+DATES = {
+    "FW05 2025": "is a fiscal week",
+    "W10": "by its number alone",
+    "Monday": "is a word",
+    "2025/46": "number alone",
+}
+
+
+@pytest.mark.parametrize("text", DATES)
+def test_dates_that_tell_no_day_are_named(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"date: '{text}' .*{DATES[text]}"):
+        taken(written(tmp_path, PLAIN.assign(date=text).to_csv(index=False)))

@@ -46,6 +46,11 @@ BENT: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
         lambda: _told_twice(PLAIN),
         r"platform: 'search' and 'google / cpc' have the same spend, impressions and clicks .* leave one of them out",
     ),
+    "one money under two names": (
+        "twice",
+        lambda: pd.concat([PLAIN, PLAIN[SEARCH].assign(platform="network")]),
+        r"platform: 'search' and 'network' have the same spend, impressions and clicks on 40 days; .*leave one of them",
+    ),
     "days and weeks": (
         "periods",
         lambda: pd.concat([PLAIN[~SEARCH], _weekly(PLAIN[SEARCH])]),

@@ -148,3 +148,23 @@ def test_a_stamp_that_tells_no_time_is_asked(stamp: str, message: str, tmp_path:
     both = pd.concat([RESTATED.assign(updated=stamp), OLD.assign(updated="4/3/2025" if stamp != "soon" else "now")])
     with pytest.raises(DataError, match=f"updated: .*{message}"):
         taken(written(tmp_path, both.to_csv(index=False)))
+
+
+def test_of_two_sheets_the_one_that_is_called_old_is_older(tmp_path: Path) -> None:
+    older = PLAIN.assign(conversions=PLAIN["conversions"] + 1)
+    for name, table in (("data.csv", PLAIN), ("data (old).csv", older), ("data backup.csv", older)):
+        written(tmp_path, table.to_csv(index=False), name)
+    assert_same(taken(tmp_path))
+
+
+def test_two_sheets_of_the_same_days_are_asked(tmp_path: Path) -> None:
+    other = PLAIN.assign(conversions=PLAIN["conversions"] + 1)
+    for name, table in (("north.csv", PLAIN), ("south.csv", other)):
+        written(tmp_path, table.to_csv(index=False), name)
+    with pytest.raises(
+        DataError, match=r"date: 'north' and 'south' tell the same days with other figures, .*leave one"
+    ):
+        taken(tmp_path)
+    assert_same(taken(tmp_path, "data.repeated=newest"), other)
+    (tmp_path / "south.csv").rename(tmp_path / "north (1).csv")
+    assert_same(taken(tmp_path), other)

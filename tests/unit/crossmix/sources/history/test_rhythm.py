@@ -88,3 +88,8 @@ def test_a_platform_that_ran_on_mondays_alone_for_a_time_has_no_weeks(tmp_path: 
     mondays = VIDEO & DAY.between("2025-03-10", "2025-05-11")
     table = YEAR[~mondays | DAY.dt.weekday.eq(0)]
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_months_are_no_days_without_weekends(tmp_path: Path) -> None:
+    months = together(YEAR, "M")
+    assert_same(taken(written(tmp_path, months.to_csv(index=False))), months)

@@ -13,6 +13,7 @@ from crossmix.schema import DataError
 from crossmix.sources.history import units
 from tests.support.bent_histories import WORLD as PLATFORMS
 from tests.support.bent_histories import planted
+from tests.support.histories import sound
 from tests.unit.crossmix.sources.history.test_load import assert_same, taken, written
 
 
@@ -103,3 +104,10 @@ def test_a_platform_in_another_unit_is_asked(case: str, tmp_path: Path) -> None:
 def test_a_dear_or_a_poor_platform_is_none(figure: str, factor: float, platform: str, tmp_path: Path) -> None:
     table = bent(figure, factor, platform).round(2)
     assert_same(taken(written(tmp_path, table.to_csv(index=False))), table)
+
+
+def test_revenue_of_another_unit_on_all_platforms_is_asked(tmp_path: Path) -> None:
+    table = sound(40)
+    cents = table.assign(revenue=table["revenue"].astype(float) * 10_000)
+    with pytest.raises(DataError, match=r"revenue: all platforms together earn .*more than 100 times as much.*cents"):
+        taken(written(tmp_path, cents.to_csv(index=False)))
