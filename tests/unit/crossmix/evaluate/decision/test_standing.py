@@ -75,11 +75,12 @@ def test_a_part_of_the_way_is_told() -> None:
 @pytest.mark.parametrize(
     ("part", "new", "words"),
     [
+        (0.125, None, "going 12.5% of the way to the best split (tiktok 20.0%, tv 80.0%) of"),
         (1.0, 0.0, "the best split among the platforms that were tried (tiktok 20.0%, tv 80.0%) of"),
         (0.5, 0.05, "going 50% of the way to the best split with at most 5% for a platform never tried (tiktok 20.0%,"),
     ],
 )
-def test_a_proof_that_leaves_a_new_platform_alone_says_so(part: float, new: float, words: str) -> None:
+def test_a_proof_of_less_than_the_best_split_says_which(part: float, new: float | None, words: str) -> None:
     assert standing([PASSED], decision(replace(OWN, part=part, new=new)), "x").reason.startswith(words)
 
 
