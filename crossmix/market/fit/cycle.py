@@ -1,15 +1,16 @@
-"""What a cycle does to all cells alike beside their money: paydays, holidays, weather, a season's weeks.
+"""What a cycle does to all cells alike beside their money: paydays, holidays, weather, weeks of a season.
 
-Where some budgets follow such days and others do not, what money does and what the day does are one for the first, and
-no average of budgets (`crossmix.market.fit.spend_history`, m) tells them apart; the others' rates on the same days do.
-Of residuals e_tk around what money, weekday and slow moves explain,
+Where some budgets follow such days and others do not, money and the day are one for the first, and no mean of budgets
+(m in `crossmix.market.fit.spend_history`) tells them apart; rates of the others on the same days do. Of residuals
+around money, weekday and slow moves,
 
     e_tk = common_t + own_tk        common an AR(1), own independent between cells
 
-the covariance of different cells is the common part's. Where it lies `CLEAR` deviations above what the same series
-have when they are shifted against each other in time, and is of `LEAST`, what the other cells tell of each cycle's common part is taken out
-of a cell's series (the best linear prediction). The others alone, so that nothing of a cell's own answer to money goes
-with it. Where it is not clear nothing is taken out.
+the covariance of different cells is the common part's variance. Where it lies `CLEAR` deviations above what the same
+series have when they are shifted against each other in time, the best linear prediction of each cycle's common part is
+taken out of a cell's series: by the other cells alone, so that nothing of its own answer to money goes with it (common
+correlated effects: Pesaran, Estimation and inference in large heterogeneous panels, Econometrica 74, 2006). Where it is
+not clear nothing is taken out. What lasts for months is left to the levels (`slow.py`), which are wanted of the end.
 
 Shapes: T cycles, K cells, R columns.
 """
@@ -34,6 +35,8 @@ CLEAR, LEAST = 3.0, 0.03
 """Deviations of the covariance, and deviation of the common part, from which on there is one."""
 SHIFTS, APART = 40, 14
 """Shifts of cells against each other that tell the first, and cycles of the least."""
+NEAR = 28
+"""Cycles on either side that a common part is around."""
 LONGEST = 0.97
 """Persistence at most."""
 ALONE = 12
@@ -119,11 +122,18 @@ def common(residual_TK: Array, variance_TK: Array, seen_TK: Mask) -> Common | No
     mean_TK, left_TK = np.zeros((times, cells)), np.zeros((times, cells))
     if cells > ALONE:
         mean_TK[:], left_TK[:] = (one[:, None] for one in _predicted(prior_TT, precision_TK, residual_TK))
-        return Common(mean_TK, left_TK)
-    for k in range(cells):
-        others = np.arange(cells) != k
-        mean_TK[:, k], left_TK[:, k] = _predicted(prior_TT, precision_TK[:, others], residual_TK[:, others])
-    return Common(mean_TK, left_TK)
+    else:
+        for k in range(cells):
+            others = np.arange(cells) != k
+            mean_TK[:, k], left_TK[:, k] = _predicted(prior_TT, precision_TK[:, others], residual_TK[:, others])
+    return Common(mean_TK - _around(mean_TK), left_TK)
+
+
+def _around(series_TK: Array) -> Array:
+    """Mean of the cycles within `NEAR` of each: what lasts longer is the level's, which is wanted of the end."""
+    times = len(series_TK)
+    near_TT = np.abs(np.subtract.outer(np.arange(times), np.arange(times))) <= NEAR
+    return np.asarray(near_TT @ series_TK / near_TT.sum(1)[:, None])
 
 
 def _law(weighted_TK: Array, precision_TK: Array) -> tuple[float, float]:
