@@ -146,7 +146,8 @@ def _law(weighted_TK: Array, precision_TK: Array) -> tuple[float, float]:
     chance = []
     for shift in np.linspace(APART, times - APART, SHIFTS).astype(int):
         at_TK = (np.arange(times)[:, None] + shift * np.arange(cells)) % times
-        chance.append(_covariance(*(np.take_along_axis(one, at_TK, 0) for one in (weighted_TK, precision_TK)), 0))
+        weighted, precision = (np.take_along_axis(one, at_TK, 0) for one in (weighted_TK, precision_TK))
+        chance.append(_covariance(weighted, precision, 0))
     if size < CLEAR * float(np.sqrt(np.mean(np.square(chance)))):
         return 0.0, 0.0
     return size, float(np.clip(_covariance(weighted_TK, precision_TK, 1) / size, 0.0, LONGEST))

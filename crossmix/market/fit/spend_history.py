@@ -39,8 +39,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.config import Market
+from crossmix.market.fit.cycle import TOGETHER
 from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
-from crossmix.market.fit.history_series import TOGETHER, WEEK, History
+from crossmix.market.fit.history_series import WEEK, History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.promotions import cycles, promotions
 from crossmix.market.fit.regression import Line
