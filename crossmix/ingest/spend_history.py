@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
-from crossmix.ingest import bookings, plans, quarantined, stepped, unripe, untracked, whole_days
+from crossmix.ingest import bookings, budget_moved, plans, quarantined, stepped, unripe, untracked, whole_days
 from crossmix.ingest import history_tables as history
 from crossmix.ingest.clean import Clean, clean, clean_optional, plan_rules, platform_groups
 from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
@@ -76,6 +76,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
     late = [*((*whole_days.behind(frame), *unripe.told(frame)) if days == 1 else ()), *stepped.told(frame, days)]
+    late += budget_moved.told(frame, window) if hours == 24 else []
     told = [*left_out, *unmeasured, *late, *(one.sentence for one in together), *history.told(found, frame, blank)]
     told += _promotions(table, first, hours, cycles, window)
     told += [one.sentence for one in held] + [one.sentence for one in stopped] + [one.sentence for one in ended]

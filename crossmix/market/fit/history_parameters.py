@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from crossmix.config import Market
 from crossmix.market.fit.cut import cut
-from crossmix.market.fit.history_series import PRICE_CV, TOGETHER, WEEK, History
+from crossmix.market.fit.cycle import TOGETHER
+from crossmix.market.fit.history_series import PRICE_CV, WEEK, History
 from crossmix.market.fit.pooling import Pooled
 from crossmix.market.fit.regression import Line
 from crossmix.market.fit.today import rolling

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.market.fit import delays, rate_steps, regression
+from crossmix.market.fit.cycle import TOGETHER, Common, of_counts, without_common
 from crossmix.market.fit.delays import Delays
 from crossmix.market.fit.estimators import value_of_totals
 from crossmix.market.fit.regression import Columns, Law, Line
@@ -27,8 +28,8 @@ WEEK_SD, RESPONSE_WEEK_SD, SALES_WEEK_SD = 0.1, 0.1, 0.3
 move most."""
 PRICE_CV = 0.4
 """Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
-TOGETHER, WEEK = 3, 4
-"""Places of coefficients after level, slope and bend; weekdays' begin at the last."""
+WEEK = TOGETHER + 1
+"""Place where weekdays' coefficients begin: after level, slope, bend and together."""
 BENT = 2.0
 """|u| beyond which nothing bends further."""
 DELAYED = (3.0, 0.2, 0.18, 0.15)
@@ -150,12 +151,23 @@ class History:
         impressions, clicks = totals["impressions"], totals["clicks"]
         x = self._columns(u, together)
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
+        noise = PRICE_CV**2 / np.maximum(impressions, 1)
         columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"], self.steps("impressions"))
-        found = {"impressions": regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns)}
+
+        def delivered(alike: Common, law: Law | None) -> Line:
+            return regression.fit(shown - alike.mean_TK, noise + alike.left_TK, seen, columns, law)
+
+        found = {"impressions": without_common(delivered, lambda log: (shown - log, noise), seen, x)}
         columns = self._prior(
             x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"], self.steps("clicks")
         )
-        found["clicks"], _ = regression.fit_counts(clicks, impressions, seen, columns)
+
+        def clicked(alike: Common, law: Law | None) -> Line:
+            return regression.fit_counts(
+                clicks, impressions * alike.times_TK(seen), seen, columns, law, unsure_TK=alike.left_TK
+            )[0]
+
+        found["clicks"] = without_common(clicked, of_counts(clicks, impressions), seen, x)
         found["conversions"], late = self._delayed(u, together, slope["conversions"])
         return found, late
 
@@ -216,22 +228,27 @@ class History:
         x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
         step_TK = self.steps("conversions")
         found = self._delays(due_HTK, x_HTKR, slope, step_TK)
-        lines, weights, law = [], [], None
-        for delay_P, weight_P in found.ranked():
-            delay_K, series = delay_P[self.platform_K], np.arange(clicks.shape[1])
-            due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
-            x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
-            seen = self.seen_TK & (due_TK > 0)
-            columns = self._prior(
-                x, _log_rate(self.totals_TK["conversions"], due_TK, seen), seen, SALES_WEEK_SD, slope, step_TK
-            )
-            line, _ = regression.fit_counts(
-                self.totals_TK["conversions"], due_TK, seen, columns, law, unsure_TK=unsure_TK
-            )
-            law = line.law
-            lines.append(line)
-            weights.append(weight_P[self.platform_K])
-        return regression.mixed(lines, np.stack(weights)), found
+        conversions, series = self.totals_TK["conversions"], np.arange(clicks.shape[1])
+
+        def converted(alike: Common, law: Law | None) -> Line:
+            lines, weights = [], []
+            for delay_P, weight_P in found.ranked():
+                delay_K = delay_P[self.platform_K]
+                due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
+                x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
+                seen = self.seen_TK & (due_TK > 0)
+                columns = self._prior(x, _log_rate(conversions, due_TK, seen), seen, SALES_WEEK_SD, slope, step_TK)
+                due_TK, unsure_TK = due_TK * alike.times_TK(seen), unsure_TK + alike.left_TK
+                line, _ = regression.fit_counts(conversions, due_TK, seen, columns, law, unsure_TK=unsure_TK)
+                law = line.law
+                lines.append(line)
+                weights.append(weight_P[self.platform_K])
+            return regression.mixed(lines, np.stack(weights))
+
+        due_TK = np.einsum("kh,htk->tk", found.probability_PH[self.platform_K], due_HTK)
+        seen = self.seen_TK & (due_TK > 0)
+        x_TKR = np.einsum("kh,htkr->tkr", found.probability_PH[self.platform_K], x_HTKR)
+        return without_common(converted, of_counts(conversions, due_TK), seen, x_TKR), found
 
     def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None) -> Delays:
         """How likely each delay of conversions is, by platform."""

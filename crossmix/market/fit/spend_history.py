@@ -13,7 +13,8 @@ With m, the mean of u over all cells in the cycle, goes what is the cycle's and 
 demand rise where everything sells better, which looks like a steeper answer to money. What a cell's own spend does is
 what is left when cells of the same cycle are compared (Mundlak, On the pooling of time series and cross section data,
 Econometrica 46, 1978). The error of h is one of all cells' elasticities in common, and where budgets only ever moved
-together that error is large: nothing in such a history can tell demand from money.
+together that error is large: nothing in such a history can tell demand from money. Days that sell more while only some
+budgets rise are told by the other cells' rates (`cycle.py`), weekdays by columns of their own.
 
 The first line is that of the logarithm's mean. By how much a cycle's mean impressions are more, drift and own noise
 together, says the smearing estimate of Duan (1983), cell by cell (`smearing.py`); counts are fitted by their mean.
@@ -38,8 +39,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.config import Market
+from crossmix.market.fit.cycle import TOGETHER
 from crossmix.market.fit.history_parameters import Aggregate, Array, Mask, described
-from crossmix.market.fit.history_series import TOGETHER, WEEK, History
+from crossmix.market.fit.history_series import WEEK, History
 from crossmix.market.fit.pooling import Pooled, Spread, pooled
 from crossmix.market.fit.promotions import cycles, promotions
 from crossmix.market.fit.regression import Line

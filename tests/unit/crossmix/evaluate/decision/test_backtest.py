@@ -84,6 +84,19 @@ def test_a_sale_week_says_nothing_of_money_nor_of_a_usual_week() -> None:
     np.testing.assert_allclose(found.off_CP, 0, atol=0.02)
 
 
+def test_a_weekday_that_sells_more_is_not_what_its_budget_does() -> None:
+    market = make_market(platforms=3, campaigns=1)
+    plain = history(market, 182, 127, level=1.0)
+    usual = backtest(market, plain)  # type: ignore[arg-type]
+    totals, late = plain.totals(), plain.weekdays() >= 5
+    totals["spend"][late, :, 0] *= 1.4
+    totals["revenue"][:] = at_spend(market, plain.weekdays(), totals["spend"]) * np.where(late, 1.5, 1.0)[:, None, None]
+    totals["conversions"][:] = totals["revenue"] / 20
+    found = backtest(market, plain)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.known_CP, usual.known_CP, atol=0.08)
+    np.testing.assert_allclose(found.off_CP, usual.off_CP, atol=0.08)
+
+
 def test_a_short_held_out_time_is_cut_into_four() -> None:
     market = make_market(platforms=2, campaigns=1)
     found = backtest(market, history(market, 56, 39, level=1.0))  # type: ignore[arg-type]
