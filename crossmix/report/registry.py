@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from crossmix.pages.format import number
@@ -37,7 +38,7 @@ def _body(inputs: ReportInputs) -> Markup:
         note="" if inputs.registration is None else inputs.registration.note,
         bundle=None if summary is None else summary.bundle,
         run_id=None if summary is None else summary.run_id,
-        campaign=inputs.campaigns[0] if inputs.campaigns else "CAMPAIGN",
+        campaign=shlex.quote(next((one for one in inputs.campaigns if one not in inputs.ended), "CAMPAIGN")),
         task=inputs.task,
         failed=inputs.gates is not None and not inputs.gates.passed,
         steps=[] if summary is None else steps(summary),

@@ -40,8 +40,9 @@ COVERS = (
     "cover the mean over many cycles. They do not cover the model’s form, nor carry-over between cycles, nor a market "
     "that moves on, nor, of impressions, the price curve. The best split is the best at the fitted parameters, which "
     "favours it a little; its standing says what was proved of it.",
-    "A single cycle strays further: the cycle interval holds the fitted parameters and draws the drift of rates and "
-    "prices, the volume, the context and the luck of the auctions.",
+    "A single cycle strays around its mean: the cycle interval takes the fitted parameters as given, so that where "
+    "they are little known it is the narrower one, and draws the drift of rates and prices, the volume, the context "
+    "and luck.",
     "The interval of a best share shows where the best share would lie at other parameters that the log also allows; "
     "revenue there differs little, as the optimum is flat.",
 )

@@ -121,7 +121,7 @@ def _budgets(answer: WhatIf) -> Table:
         )
     return _table(
         f"Money in {answer.currency} per cycle; small type: 95 % interval from the fitted parameters. A single cycle: "
-        f"95 % of cycles. {formula('roas', 'cpa', 'utilisation')}. "
+        f"95 % of cycles at the fitted parameters. {formula('roas', 'cpa', 'utilisation')}. "
         + (f"{BY_FIT}: not recommended." if answer.kept else NEXT_UNIT),
         rows,
     )

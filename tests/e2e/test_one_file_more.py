@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.experiments import deliver, event, make_store
+from tests.support.html_pages import words
 from tests.support.small_run import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +140,7 @@ def test_run_report_and_gate_table_know_them(tree: Path, tmp_path: Path) -> None
     (row,) = [gate for gate in summary["gates"] if gate["name"] == "policy.spread"]
     assert (row["verdict"], row["required"], row["threshold"]) == ("pass", True, "< 0.99")
     assert 0.1 <= row["value"] < 0.99
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = words((tmp_path / "out" / "report.html").read_text())
     assert "policy.spread" in page
     assert "Paid in shells." in page
     assert "DIR" in page

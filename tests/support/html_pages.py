@@ -6,7 +6,7 @@ import html
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "br", "img", "hr", "input", "link"}
+VOID = {"meta", "br", "wbr", "img", "hr", "input", "link"}
 
 
 class Page(HTMLParser):
@@ -41,5 +41,5 @@ class Page(HTMLParser):
 
 
 def words(page: str) -> str:
-    """The text of a page without its tags, blanks and line ends as one."""
-    return html.unescape(re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", page)))
+    """The text of a page without its tags, blanks and line ends as one; where a word may break it is one."""
+    return html.unescape(re.sub(r"[ \n]+", " ", re.sub(r"<[^>]+>", " ", page.replace("<wbr>", ""))))

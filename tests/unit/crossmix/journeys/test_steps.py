@@ -20,6 +20,7 @@ from crossmix.journeys.windows import TEST, TRAIN, VALIDATION
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import render
 from crossmix.schema import Dataset
+from tests.support.html_pages import words
 from tests.support.journeys_run import SMALL, Ran, chain
 from tests.support.recorded_config import covers, recorded
 from tests.unit.crossmix.journeys.gates.test_gates import GOOD
@@ -106,7 +107,7 @@ def test_a_test_user_in_training_is_caught_by_what_training_wrote_down(
 
 
 def test_the_report_tells_of_players_and_journeys(ran: Ran, tmp_path: Path) -> None:
-    text = render(ReportInputs.collect(ran.folders), tmp_path / "report.html")
+    text = words(render(ReportInputs.collect(ran.folders), tmp_path / "report.html"))
     assert "channels for users, journey by journey" in text
     for said in ("MTORL argmax", "Revenue per cost", "imitation has nothing to learn", "journey.causal"):
         assert said in text

@@ -18,6 +18,7 @@ from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import judged_figures, render
 from tests.support.html_pages import Page, words
 from tests.support.report_steps import DEMO, NAMES, demo, summary
+from tests.unit.crossmix.evaluate.decision.test_standing import OWN, decision
 
 
 def rendered(steps: dict[str, Path], *, registered: bool = True) -> str:
@@ -212,3 +213,13 @@ def test_charts_for_the_registry_are_files_of_their_own(tmp_path: Path) -> None:
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert not {variable for variable in re.findall(r"var\((--\w+)\)", text) if f"{variable}:#" not in text}
     assert "crossmix policy" in drawn["oracle_ratio.svg"]
+
+
+def test_commands_to_copy_name_a_running_campaign_as_a_shell_takes_it(tmp_path: Path) -> None:
+    inputs = ReportInputs.collect(demo(tmp_path), Summary.of(summary()))
+    assert inputs.evaluation is not None
+    spoken = replace(inputs, evaluation=replace(inputs.evaluation, campaigns=("over", "Launch Nova")))
+    ended = decision(replace(OWN, campaign="over", ended="2025-03-06"), replace(OWN, campaign="Launch Nova"))
+    assert "crossmix allocate OUT --campaign 'Launch Nova' --budget +30%" in words(
+        render(replace(spoken, decision=ended))
+    )
