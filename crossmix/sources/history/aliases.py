@@ -160,19 +160,13 @@ def twice(frame: pd.DataFrame) -> str | None:
     keys = [name for name in ("platform", CAMPAIGN) if name in frame]
     for key in (["platform"], keys) if len(keys) > 1 else (["platform"],):
         sums = frame[frame["spend"] > 0].groupby([*key, "day"])[list(FIGURES)].sum()
-        cells = {
-            cell: rows.droplevel(list(range(len(key))))
-            for cell, rows in sums.groupby(level=key if len(key) > 1 else key[0])
-        }
-        alike: dict[tuple[float, float], list[object]] = {}
-        for cell, rows in cells.items():
-            if len(rows) >= LEAST and _told(rows):
-                # Equal figures have equal medians: what is compared day by day are few.
-                alike.setdefault((round(float(rows["spend"].median())), float(rows["clicks"].median())), []).append(
-                    cell
-                )
-        for several in alike.values():
-            for one, other in combinations(several, 2):
+        middle = sums.groupby(level=key if len(key) > 1 else key[0]).median()
+        # Equal figures have equal medians: what is compared day by day are few.
+        middle = middle[(middle > 0).all(axis=1) & middle.duplicated(keep=False)]
+        alike = [list(rows.index) for _, rows in middle.groupby(list(FIGURES))]
+        cells = {cell: rows for several in alike for cell in several if _moves(rows := sums.loc[cell])}
+        for several in alike:
+            for one, other in combinations(filter(cells.__contains__, several), 2):
                 days = cells[one].index.intersection(cells[other].index)
                 if len(days) >= max(LEAST, NEARLY_ALL * min(len(cells[one]), len(cells[other]))) and all(
                     _same(cells[one], cells[other], days, name) for name in FIGURES
@@ -181,10 +175,9 @@ def twice(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def _told(rows: pd.DataFrame) -> bool:
-    """Whether figures move and are large enough not to be equal by chance."""
-    moves = rows["spend"].round(2).nunique() > len(rows) / 2
-    return bool(moves and (rows[["impressions", "clicks"]].median() > 0).all())
+def _moves(rows: pd.DataFrame) -> bool:
+    """Whether spends of enough days are not equal by choice, as fixed budgets are."""
+    return len(rows) >= LEAST and rows["spend"].round(2).nunique() > len(rows) / 2
 
 
 def _sentence(key: Sequence[str], one: object, other: object, days: int) -> str:

@@ -86,7 +86,8 @@ def crowded() -> pd.DataFrame:
     # The platform that earned much once has stopped, and is split with the two smallest.
     parts[1] = parts[1].iloc[:40]
     autumn = parts[0].assign(campaign="autumn").iloc[:30]
-    winter = pd.concat([parts[0], parts[11]]).assign(campaign="winter")
+    winter = pd.concat([part.assign(spend=0.9 * part["spend"]) for part in (parts[0], parts[11])])
+    winter = winter.assign(campaign="winter")
     return pd.concat([*parts, autumn, winter])
 
 
@@ -185,7 +186,8 @@ def test_missing_values_are_told_by_platform(tmp_path: Path) -> None:
 def many(days: int = 40, **changes: object) -> pd.DataFrame:
     """Four platforms."""
     two = sound(days)
-    more = two.assign(platform=two["platform"].map({"search": "video", "social": "display"}))
+    names = two["platform"].map({"search": "video", "social": "display"})
+    more = two.assign(platform=names, impressions=two["impressions"] + 7)
     return pd.concat([two, more], ignore_index=True).assign(**changes)
 
 

@@ -107,7 +107,10 @@ def _zip(*names: str) -> bytes:
 KINDS: dict[str, tuple[bytes, str]] = {
     "Avro": (b"Obj\x01" + bytes(200), r"is an Avro file; convert it to Parquet, or to \.csv"),
     "PDF": (b"%PDF-1.7\n1 0 obj\n", r"is a PDF; export the report as \.csv or \.xlsx"),
-    "SQLite": (b"SQLite format 3\0" + bytes(84), r"is an SQLite database; export the table as \.csv"),
+    "SQLite": (
+        b"SQLite format 3\0" + bytes(84),
+        r"is an SQLite database; name its table: --data 'sqlite://FILE\?table=NAME'",
+    ),
     "DuckDB": (bytes(8) + b"DUCK" + bytes(80), r"is a DuckDB database; name its table: --data 'duckdb://FILE\?table="),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), r"is a picture; export the table"),
     "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(50), r"is a 7z archive; unpack it and name the table"),
