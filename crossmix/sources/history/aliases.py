@@ -161,27 +161,25 @@ def twice(frame: pd.DataFrame) -> str | None:
         return _sentence("platform", *pair)
     if CAMPAIGN not in frame:
         return None
-    for platform, own in frame[frame["spend"] > 0].groupby("platform"):
-        days = own.groupby([CAMPAIGN, "day"])[list(FIGURES)].sum()
-        cells = {str(name): rows.droplevel(0) for name, rows in days.groupby(level=0)}
-        alike: dict[tuple[float, float], list[str]] = {}
-        for name, rows in cells.items():
-            if len(rows) >= LEAST and _told(rows):
-                # Equal figures have equal medians: what is compared day by day are few.
-                key = round(float(rows["spend"].median())), float(rows["clicks"].median())
-                alike.setdefault(key, []).append(name)
-        for one, other in (pair for several in alike.values() for pair in combinations(several, 2)):
-            both = cells[one].index.intersection(cells[other].index)
+    keys = ["platform", CAMPAIGN]
+    sums = frame[frame["spend"] > 0].groupby([*keys, "day"])[list(FIGURES)].sum()
+    middle = sums.groupby(level=keys).median()
+    # Equal figures have equal medians: what is compared day by day are few.
+    middle = middle[(middle > 0).all(axis=1) & middle.duplicated(keep=False)]
+    alike = [list(rows.index) for _, rows in middle.groupby(list(FIGURES))]
+    cells = {cell: rows for several in alike for cell in several if _moves(rows := sums.loc[cell])}
+    for several in alike:
+        for one, other in combinations(filter(cells.__contains__, several), 2):
+            days = cells[one].index.intersection(cells[other].index)
             least = max(LEAST, NEARLY_ALL * min(len(cells[one]), len(cells[other])))
-            if len(both) >= least and all(_same(cells[one], cells[other], both, name) for name in FIGURES):
-                return _sentence(CAMPAIGN, f"{platform} / {one}", f"{platform} / {other}", len(both))
+            if len(days) >= least and all(_same(cells[one], cells[other], days, name) for name in FIGURES):
+                return _sentence(CAMPAIGN, " / ".join(one), " / ".join(other), len(days))
     return None
 
 
-def _told(rows: pd.DataFrame) -> bool:
-    """Whether figures move and are large enough not to be equal by chance."""
-    moves = rows["spend"].round(2).nunique() > len(rows) / 2
-    return bool(moves and (rows[["impressions", "clicks"]].median() > 0).all())
+def _moves(rows: pd.DataFrame) -> bool:
+    """Whether spends of enough days are not equal by choice, as fixed budgets are."""
+    return len(rows) >= LEAST and rows["spend"].round(2).nunique() > len(rows) / 2
 
 
 def _sentence(field: str, one: str, other: str, days: int) -> str:

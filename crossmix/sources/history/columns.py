@@ -282,14 +282,15 @@ def has(header: Sequence[str], name: str) -> bool:
 
 
 def find(
-    header: Sequence[str], mapped: Mapping[str, str], where: str, dated: Callable[[int], bool] | None = None
+    header: Sequence[str], mapped: Mapping[str, str], where: str, tells: Callable[[str, int], bool] | None = None
 ) -> Found:
     """Which column is which.
 
     Args:
         mapped: `data.columns`, a history's column to the sheet's name.
         where: the sheet, for errors.
-        dated: whether a column, by its index, has dates: `Day` may have the names of weekdays.
+        tells: whether a column, by its index, may be `date` or `platform` by its cells: `Day` may have the names of
+            weekdays, `Channel` one word for all.
 
     Raises:
         DataError: `data.columns` names a column that is not there, or one that is read is there twice.
@@ -316,8 +317,8 @@ def find(
             continue
         free = [index for index in range(len(header)) if index not in at.values() and header[index]]
         fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
-        if dated is not None and column == "date" and len(fitting) > 1:
-            fitting.sort(key=lambda index: not dated(index))
+        if tells is not None and column in ("date", "platform") and len(fitting) > 1:
+            fitting.sort(key=lambda index, column=column: not tells(column, index))  # type: ignore[misc]
         if fitting:
             first = [index for index in fitting if names[index] == names[fitting[0]]]
             at[column] = _once(first, header, where)

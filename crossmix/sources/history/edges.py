@@ -33,6 +33,8 @@ def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]],
     dates = np.array(columns["date"], dtype=object)
     entered = np.logical_or.reduce([np.array(columns[name], dtype=object) != "" for name in NUMBERS if name in columns])
     days = {text: day for text in set(dates[entered]) if (day := _date(text))}
+    if all(_happened(columns, dates == edge) for edge in (min(days, default=""), max(days, default=""))):
+        return whole, []
     busy = set(dates[_busy(columns)]) & set(days)
     if not busy:
         return whole, []
@@ -57,6 +59,13 @@ def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]],
         whole[name] = ["" if blank else text for text, blank in zip(whole[name], out & planned, strict=True)]
     kept = (~out | planned).tolist()
     return {name: [v for v, keep in zip(texts, kept, strict=True) if keep] for name, texts in whole.items()}, notes
+
+
+def _happened(columns: Mapping[str, Sequence[str]], rows: Mask) -> bool:
+    """Whether some of these rows have a delivery or results."""
+    at = np.flatnonzero(rows).tolist()
+    amounts = [values([columns[name][row] for row in at]) for name in NUMBERS if name in columns and name != "spend"]
+    return bool((np.nan_to_num(np.array(amounts)) != 0).any())
 
 
 def _busy(columns: Mapping[str, Sequence[str]]) -> Mask:

@@ -14,6 +14,7 @@ from crossmix.sources.history.sheet import Sheet
 
 FEW, RARE = 3, 0.01
 """Values that were rounded or hidden are the large or the small ones: so many, and this part of all, are refused."""
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
 _MONTH_NUMBER = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])[-/.]\d{4}|[^\W\d]+\.?[ -]+\d{4}")
 _SENTENCES = (
     (_MONTH_NUMBER, "is a month: a split is learnt from days or weeks; export it by day"),
@@ -65,6 +66,16 @@ def check_dates(texts: Sequence[str], sheet: Sheet) -> None:
         "is read by no format; write dates with their year, as YYYY-MM-DD",
     )
     raise DataError(f"date: {shown!r} {reason} ({len(odd):,} of {len(texts):,} rows of {sheet.name!r})")
+
+
+def check_names(campaigns: Sequence[str], sheet: Sheet) -> None:
+    """Raise `DataError` where a spreadsheet rounded the numbers that campaigns are told by."""
+    rounded = next((text for text in campaigns if _ROUNDED.fullmatch(text)), None)
+    if rounded is not None:
+        raise DataError(
+            f"campaign: {rounded!r} is a number that a spreadsheet rounded, and campaigns of {sheet.name!r} may have "
+            "become one; export the campaigns' names, or their numbers as text"
+        )
 
 
 def _is_day(text: str) -> bool:

@@ -194,9 +194,12 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     sheet = long.metrics_across(long.days_down(sheet), data.columns)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
-    found = known.find(
-        sheet.header, data.columns, sheet.name, lambda at: dates.are_dates(row[at] for row in sheet.rows)
-    )
+
+    def tells(column: str, at: int) -> bool:
+        cells = (row[at] for row in sheet.rows)
+        return dates.are_dates(cells) if column == "date" else len(set(cells) - {""}) > 1
+
+    found = known.find(sheet.header, data.columns, sheet.name, tells)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     sheet = filled_down(
@@ -217,6 +220,7 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     others["date as written"] = columns["date"]
     columns["date"], told = dates.convert(columns["date"], data.dates, columns.get("platform"))
     legible.check_dates(columns["date"], sheet)
+    legible.check_names(columns.get(known.CAMPAIGN, ()), sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
     plain, said, sign = numbers.convert(figures, data.decimal)
     legible.check_numbers(plain, sheet)

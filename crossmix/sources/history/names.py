@@ -50,6 +50,9 @@ def without_period(name: str) -> str:
     return re.sub(r"[\s_.-]+(?:(?:to|bis|-|–)[\s_.-]*)?$|^[\s_.-]+", "", _PERIOD.sub("", name)).strip()
 
 
+_FLOAT = re.compile(r"^(\s*\d+)\.0+\s*$")
+
+
 def _shown(text: str) -> str:
     """A name without characters that nobody sees, blanks as one."""
     if not text.isascii():
@@ -58,7 +61,11 @@ def _shown(text: str) -> str:
 
 
 def _key(text: str) -> str:
-    """What spellings of a name share: neither case nor blanks, but between digits: `A 1 2` is not `A 12`."""
+    """What spellings of a name share: neither case nor blanks, but between digits: `A 1 2` is not `A 12`.
+
+    A point and zeros that a table of floats puts behind a number go: `23847.0` is `23847`.
+    """
+    text = _FLOAT.sub(r"\1", text)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", _shown(text))
     return re.sub(r"(?<!\d)[\s_\-]+|[\s_\-]+(?!\d)", "", re.sub(r"[\s_\-]+", " ", text).strip()).casefold()

@@ -109,7 +109,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "PDF": (b"%PDF-1.7\n1 0 obj\n", r"is a PDF; export the report as \.csv or \.xlsx"),
     "SQLite": (
         b"SQLite format 3\0" + bytes(84),
-        r"is an SQLite database; name its table: --data 'sqlite://FILE\?table=",
+        r"is an SQLite database; name its table: --data 'sqlite://FILE\?table=NAME'",
     ),
     "DuckDB": (bytes(8) + b"DUCK" + bytes(80), r"is a DuckDB database; name its table: --data 'duckdb://FILE\?table="),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), r"is a picture; export the table"),

@@ -413,3 +413,16 @@ DATES = {
 def test_dates_that_tell_no_day_are_named(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"date: '{text}' .*{DATES[text]}"):
         taken(written(tmp_path, PLAIN.assign(date=text).to_csv(index=False)))
+
+
+def test_of_two_columns_that_may_be_platforms_the_one_with_several_is_read(tmp_path: Path) -> None:
+    table = PLAIN.rename(columns={"platform": "Source"}).assign(Channel="Paid")
+    history = taken(written(tmp_path, table.to_csv(index=False)))
+    assert_same(history)
+    assert any("'Channel' could be platform too and is not read" in note for note in history.notes)
+
+
+def test_numbers_of_campaigns_that_a_spreadsheet_rounded_are_refused(tmp_path: Path) -> None:
+    table = PLAIN.assign(**{"Campaign ID": "2.38471E+16"})
+    with pytest.raises(DataError, match=r"campaign: '2\.38471E\+16' is a number that a spreadsheet rounded"):
+        taken(written(tmp_path, table.to_csv(index=False)))

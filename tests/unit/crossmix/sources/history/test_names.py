@@ -12,6 +12,7 @@ ONE = {
     "case": ["meta", "Meta", "META"],
     "signs": ["google_search", "Google Search", "google-search"],
     "no blank": ["TikTok", "Tik Tok", "tik-tok"],
+    "floats of a table": ["23847111222330111", "23847111222330111.0", "23847111222330111.00"],
     "unseen": ["meta", "meta\u200b", "\ufeffmeta"],
     "wide letters": ["meta", "ｍｅｔａ"],
     "composed": ["Búsqueda", unicodedata.normalize("NFD", "Búsqueda")],
@@ -25,5 +26,5 @@ def test_spellings_are_one_name(kind: str) -> None:
 
 
 def test_names_that_differ_in_digits_stay() -> None:
-    names = ["Meta 1", "Meta 11", "Meta 1 1", "A 1 2", "A 12"]
+    names = ["2.0", "20", "v2.0", "v2", "Meta 1", "Meta 11", "Meta 1 1", "A 1 2", "A 12"]
     assert settle(names, "campaign") == (names, [])
