@@ -75,7 +75,7 @@ def _sentence(what: str, spend_T: npt.NDArray[np.float64], at: int, window: int,
     since, mean = float(spend_T[at:].mean()), float(spend_T[-window:].mean())
     before = float(spend_T[len(spend_T) - window : at].mean())
     return (
-        f"{what} {'rose' if since > before else 'fell'} by {abs(since / before - 1):.0%} on {days[at]}, within the last "
-        f"{window} days: what is told as today is the mean of both, {mean:,.2f} a day, where {since:,.2f} are spent since. "
-        f"If it stays so, say --set data.today_days={len(spend_T) - at}."
+        f"{what} {'rose' if since > before else 'fell'} by {abs(since / before - 1):.0%} on {days[at]}, within the "
+        f"last {window} days: what is told as today is the mean of both, {mean:,.2f} a day, where {since:,.2f} are "
+        f"spent since. If it stays so, say --set data.today_days={len(spend_T) - at}."
     )

@@ -153,11 +153,8 @@ class History:
         shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
         noise = PRICE_CV**2 / np.maximum(impressions, 1)
         columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"], self.steps("impressions"))
-
-        def delivered(alike: Common, law: Law | None) -> Line:
-            return regression.fit(shown - alike.mean_TK, noise + alike.left_TK, seen, columns, law)
-
-        found = {"impressions": without_common(delivered, lambda log: (shown - log, noise), seen, x)}
+        # Of impressions m tells it, of cycles that were not fitted on too.
+        found = {"impressions": regression.fit(shown, noise, seen, columns)}
         columns = self._prior(
             x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"], self.steps("clicks")
         )
