@@ -48,7 +48,7 @@ from crossmix.market.levels import walk
 from crossmix.market.model import Market
 
 KIND = "lagged"
-SEEDS = range(40100, 40106)
+SEEDS = range(40110, 40126)
 HISTORY, WATCHED, BEFORE, AFTER = 182, 90, 30, 7
 """Days: that are fitted, that are looked at, of them before spend moves, and those whose conversions are counted."""
 MOVES = {"as ever": 1.0, "x1.5": 1.5, "x0.6": 0.6}
@@ -142,7 +142,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.late", description="Alarms of late conversions.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--seeds", type=seeds, default=SEEDS, help="of accounts, as 40100-40105")
+    parser.add_argument("--seeds", type=seeds, default=SEEDS, help="of accounts, as 40110-40125")
     given = parser.parse_args()
     before = os.getloadavg()
     torch.set_num_threads(1)

@@ -22,6 +22,7 @@ Shapes: B batch, P platforms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -103,6 +104,7 @@ class MarketEnvironment:
         whole: every conversion arrives on a day of its own, with its revenue. Otherwise each cycle's conversions arrive
             in the parts that the delay's law gives, as what is learned from has less noise.
         weekday: of every flight's first cycle, Monday 0; `None`: each flight's own, by chance.
+        value: parameters of each row where they are not the market's, (B, P) each.
 
     Raises:
         DomainError: a parameter of the market, or an action, is outside its domain.
@@ -121,6 +123,7 @@ class MarketEnvironment:
         device: str | torch.device = "cpu",
         whole: bool = False,
         weekday: int | None = None,
+        value: Mapping[str, Tensor] | None = None,
     ) -> None:
         if mechanism not in MECHANISMS:
             raise ValueError(f"mechanism: {mechanism!r} is unknown; use one of {', '.join(MECHANISMS)}")
@@ -134,6 +137,7 @@ class MarketEnvironment:
         self.batch, self.platforms = len(campaign_B), len(market.platforms)
         self.average = Average.of(market, campaign_B, self.device)
         self.parameter = self.average.parameter
+        self.parameter.update({name: table.to(self.device) for name, table in (value or {}).items()})
         self.limits = Limits(
             *(
                 table[campaign_B].to(self.device)

@@ -19,6 +19,9 @@ from torch import Tensor
 
 from crossmix.market.model import Market
 
+DRIFTING = ("price", "ctr", "cvr")
+FORGETS = 0.98
+"""Largest persistence that is drawn."""
 HELD = ("requests", "saturation")
 """Parameters that are not drawn where the response was fitted as a whole."""
 
@@ -52,6 +55,30 @@ def drawn(market: Market, slot: int, draws: int, generator: torch.Generator) -> 
         factor_NP = law(value_P.double(), error_P.double(), z_NP) / value_P.double().clamp(min=1e-300)
         found[NAMED.get(name, name)] = torch.where(uncertain, factor_NP, torch.ones_like(factor_NP))
     return Drawn(found, torch.cat(common, 1))
+
+
+def parameters(market: Market, flights: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Parameters of so many flights of all campaigns, each flight in a market that the fit leaves possible: all that
+    has a law here, and the drifts' deviation and persistence, (B, P), a flight's campaigns on end."""
+    slots = range(len(market.campaigns))
+    factors = [drawn(market, slot, flights, generator).factor for slot in slots]
+    found = {
+        name: torch.stack([one[NAMED.get(name, name)] for one in factors], 1).flatten(0, 1)
+        * market.value[name].repeat(flights, 1)
+        for name in LAWS
+    }
+    for name in DRIFTING:
+        for part, law in (("drift", _lognormal), ("persistence", _remembered)):
+            value_BP = market.value[f"{name}_{part}"].double().repeat(flights, 1)
+            error_BP = market.error[f"{name}_{part}"].double().nan_to_num(0.0, 0.0, 0.0).repeat(flights, 1)
+            z_BP = torch.randn(value_BP.shape, generator=generator, dtype=torch.float64)
+            found[f"{name}_{part}"] = law(value_BP, error_BP, z_BP)
+    return {name: table.to(market.value[name].dtype) for name, table in found.items()}
+
+
+def _remembered(value: Tensor, error: Tensor, z: Tensor) -> Tensor:
+    """Normal, a persistence."""
+    return (value + error * z).clamp(0, FORGETS)
 
 
 def _lognormal(value_P: Tensor, error_P: Tensor, z_NP: Tensor) -> Tensor:

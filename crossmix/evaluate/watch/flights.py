@@ -21,6 +21,7 @@ from crossmix.feedback import Array, Feedback, pooled
 from crossmix.market.conditions import scaled_market
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.market.model import Market
+from crossmix.market.uncertain import parameters
 
 REPORTED = ("requests", "impressions", "clicks", "spend")
 
@@ -39,30 +40,42 @@ def fly(
     cycles: int,
     seed: int,
     mechanism: str = "counts",
+    uncertain: bool = False,
 ) -> list[Feedback]:
     """What each arm reports of so many flights of all campaigns.
 
     Args:
         arms: what plays, and its part of requests and budget; parts of 0 play nothing and are left out.
         seed: of the world that all arms share; each has luck of its own.
+        uncertain: every flight is in a market of its own, which the fit leaves possible.
 
     Returns:
         Per arm: rows as campaigns, named flight/campaign.
     """
     return [
-        _arm(config, market, act, part, flights, cycles, seed, mechanism, number)
+        _arm(config, market, act, part, flights, cycles, seed, mechanism, number, uncertain)
         for number, (act, part) in enumerate(arms)
         if part > 0
     ]
 
 
 def both(
-    config: Config, market: Market, act: Act, *, flights: int, cycles: int, seed: int, mechanism: str = "counts"
+    config: Config,
+    market: Market,
+    act: Act,
+    *,
+    flights: int,
+    cycles: int,
+    seed: int,
+    mechanism: str = "counts",
+    uncertain: bool = False,
 ) -> Feedback:
     """What the policy's arm and the static split's report together, by `thresholds.weight`."""
     weight = config.thresholds.weight
     arms = [(act, weight), (static, 1 - weight)]
-    return pooled(fly(config, market, arms, flights=flights, cycles=cycles, seed=seed, mechanism=mechanism))
+    return pooled(
+        fly(config, market, arms, flights=flights, cycles=cycles, seed=seed, mechanism=mechanism, uncertain=uncertain)
+    )
 
 
 def _arm(
@@ -75,8 +88,10 @@ def _arm(
     seed: int,
     mechanism: str,
     number: int,
+    uncertain: bool,
 ) -> Feedback:
     campaigns = len(market.campaigns)
+    drawn = parameters(market, flights, torch.Generator().manual_seed(seed)) if uncertain else {}
     world = MarketEnvironment(
         replace(scaled_market(market, requests=part), budget=market.budget * part),
         config,
@@ -85,6 +100,7 @@ def _arm(
         mechanism=mechanism,
         seed=seed,
         whole=True,
+        value=drawn | {"requests": part * drawn["requests"]} if drawn else None,
     )
     for generator in (world.luck, world.arrival):
         generator.manual_seed(generator.initial_seed() + 1_000_003 * (number + 1))

@@ -1,5 +1,8 @@
 """Thresholds from quiet flights: the market as fitted is played, and what its residuals do by themselves is counted.
 
+Of a history that was fitted as totals each flight is in a market of its own, drawn by the fit's errors, and is expected
+as fitted: how far rates drift, and for how long, is what such a fit knows least, and its residuals are wider by that.
+
 A false alert is a cycle in which some cell alarms that does not rest. Both rules have the same rate alone; of all such
 pairs of thresholds the one is taken that has the budget's alerts together.
 
@@ -64,7 +67,15 @@ def calibrate(config: Config, market: Market, act: Act) -> Calibrated:
     """
     settings = config.thresholds
     cycles = max(round(settings.days * 24 / market.cycle_hours), 2)
-    feedback = both(config, market, act, flights=settings.flights, cycles=cycles, seed=settings.seed)
+    feedback = both(
+        config,
+        market,
+        act,
+        flights=settings.flights,
+        cycles=cycles,
+        seed=settings.seed,
+        uncertain=market.of_totals,
+    )
     rows = torch.arange(settings.flights * len(market.campaigns)) % len(market.campaigns)
     told = sums(walk(Usual.of(market, rows), config.levels, feedback).residuals, settings.flights)
     return found(config, told, market.cycle_hours / 24)

@@ -34,6 +34,22 @@ def test_the_same_seed_is_the_same_world_whatever_the_actions() -> None:
         torch.testing.assert_close(ours.context_BD, theirs.context_BD)
 
 
+def test_rows_may_have_parameters_of_their_own() -> None:
+    market = make_market()
+    cvr = market.value["cvr"][episode_campaigns(market, 6)].clone()
+    cvr[4] = 0
+    worlds = [
+        MarketEnvironment(
+            market, laptop(), campaign_B=episode_campaigns(market, 6), cycles=3, mechanism="counts", seed=1, value=value
+        )
+        for value in (None, {"cvr": cvr})
+    ]
+    usual, own = (world.step(torch.full((6, 10), 0.1)).outcome.conversions.sum(1) for world in worlds)
+    assert own[4] == 0 < usual[4]
+    assert (own[[0, 1, 2, 3, 5]] > 0).all()
+    assert worlds[1].market is market
+
+
 def test_another_seed_is_another_world() -> None:
     assert not torch.allclose(_environment(seed=1).conditions.ctr, _environment(seed=2).conditions.ctr)
 

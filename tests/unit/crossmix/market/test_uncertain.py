@@ -11,6 +11,7 @@ import torch
 
 from crossmix.market.model import Market, load, save
 from crossmix.market.uncertain import drawn as draw
+from crossmix.market.uncertain import parameters
 from tests.support.markets import make_market
 
 
@@ -45,3 +46,29 @@ def test_a_market_keeps_it_and_files_of_before_share_nothing(tmp_path: Path) -> 
     assert '"shared": {' in text
     (tmp_path / "market.json").write_text(text.replace('"shared": {', '"was": {'))
     assert load(tmp_path).shared == {}
+
+
+def test_every_flight_is_in_a_market_of_its_own() -> None:
+    market = of_totals({})
+    error = dict(market.error) | {
+        "ctr_drift": 0.2 * market.value["ctr_drift"],
+        "ctr_persistence": torch.full((2, 3), 0.1),
+    }
+    found = parameters(replace(market, error=error), 1000, torch.Generator().manual_seed(5))
+    assert all(table.shape == (2000, 3) for table in found.values())
+    for slot in (0, 1):  # a flight's campaigns on end
+        rows = {name: table[slot::2].double() for name, table in found.items()}
+        for name, relative in (("ctr", 0.02), ("ctr_drift", 0.2), ("elasticity", 0.1 / 0.7)):
+            fitted = market.value[name][slot].double()
+            torch.testing.assert_close(rows[name].mean(0), fitted, rtol=0.03, atol=0.0)
+            torch.testing.assert_close(rows[name].std(0), relative * fitted, rtol=0.1, atol=0.0)
+        # Held where the response was fitted as a whole.
+        assert (rows["requests"] == market.value["requests"][slot]).all()
+    persistence = found["ctr_persistence"]
+    assert persistence.min() >= 0
+    assert persistence.max() < 1
+    assert persistence.std() > 0.05
+    # What has no error is as fitted.
+    exact = parameters(replace(market, error={name: 0 * table for name, table in error.items()}), 2, torch.Generator())
+    torch.testing.assert_close(exact["cvr_drift"], market.value["cvr_drift"].repeat(2, 1))
+    torch.testing.assert_close(exact["value"], market.value["value"].repeat(2, 1))

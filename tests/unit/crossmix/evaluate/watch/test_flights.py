@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,20 @@ def test_an_account_of_which_totals_were_fitted_reports_what_was_due_before() ->
     (one,) = fly(watching.small(), of_totals(watching.market()), [(static, 1.0)], flights=8, cycles=30, seed=5)
     conversions_T = one.conversions_TCP.sum((1, 2))
     assert conversions_T[:2].mean() == pytest.approx(conversions_T[2:].mean(), rel=0.1)
+
+
+def test_flights_of_uncertain_markets_differ_and_arms_share_them() -> None:
+    made = of_totals(watching.market())
+    error = {name: 0 * table for name, table in made.error.items()} | {"ctr": 0.3 * made.value["ctr"]}
+    market = replace(made, error=error)
+    both_arms, rate = [(static, 0.7), (static, 0.3)], {}
+    for uncertain in (False, True):
+        arms = fly(watching.small(), market, both_arms, flights=20, cycles=10, seed=3, uncertain=uncertain)
+        rate[uncertain] = np.stack([np.log((arm.clicks_TCP.sum(0) / arm.impressions_TCP.sum(0))[::2]) for arm in arms])
+    spread = {uncertain: table.std(1).mean() for uncertain, table in rate.items()}
+    assert spread[True] > 1.15 * spread[False]
+    # What makes one flight's rate high makes it high in both arms.
+    assert np.corrcoef(rate[True][:, :, 0])[0, 1] > 0.9
 
 
 def test_an_arm_without_a_part_plays_nothing() -> None:

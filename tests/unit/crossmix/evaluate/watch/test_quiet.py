@@ -14,6 +14,7 @@ from crossmix.evaluate.watch.quiet import MONTH, RARE, calibrate, found, scale, 
 from crossmix.evaluate.watch.statistic import Sums, Track, look, scores, windowed
 from crossmix.market.level_evidence import QUANTITIES
 from tests.support import watching
+from tests.support.markets import of_totals
 
 Q = len(QUANTITIES)
 CTR, CVR = (QUANTITIES.index(name) for name in ("ctr", "cvr"))
@@ -134,6 +135,21 @@ def test_alerts_are_counted_by_the_scale_of_the_other_flights() -> None:
 def test_short_cycles_are_played_for_as_many_days() -> None:
     market = replace(watching.market(), cycle_hours=6)
     assert calibrate(watching.small(flights=2, days=3.0), market, static).days == 2 * 3
+
+
+@pytest.mark.slow
+def test_what_a_fit_of_totals_is_unsure_of_widens_what_is_quiet() -> None:
+    """A drift that may be twice as large, or half as large."""
+    q = QUANTITIES.index("ctr")
+    z = {}
+    for of, market in (("totals", of_totals(watching.market())), ("impressions", watching.market())):
+        none = {name: 0 * table for name, table in market.error.items()}
+        for name, part in (("sure", 0.0), ("unsure", 1.0)):
+            error = none | {"ctr_drift": part * market.value["ctr_drift"]}
+            told = calibrate(watching.small(flights=4, days=20.0), replace(market, error=error), static)
+            z[of, name] = told.z_IPQ[..., q]
+    assert z["totals", "unsure"].std() > 1.08 * z["totals", "sure"].std()
+    np.testing.assert_array_equal(z["impressions", "unsure"], z["impressions", "sure"])
 
 
 def test_a_long_tail_has_a_wide_scale_on_its_side_alone() -> None:
