@@ -173,9 +173,10 @@ class Live:
         return own
 
     def mean_context(self, bundle: Bundle) -> Array:
-        """Mean context of the campaigns that a bundle knows, (D,): a new campaign's."""
+        """Mean context of the campaigns that a bundle knows and that have not ended, (D,): a new campaign's."""
         if bundle.digest not in self._means:
-            self._means = {bundle.digest: np.mean(list(bundle.contexts.values()), axis=0)}
+            running = [one for name, one in bundle.contexts.items() if name not in bundle.ended]
+            self._means = {bundle.digest: np.mean(running or list(bundle.contexts.values()), axis=0)}
         return self._means[bundle.digest]
 
     def troubles(self) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crossmix.bundle import annotate
 from crossmix.config import laptop
 from crossmix.ledger import audit
 from serving.live.champion import Champion
@@ -46,4 +47,15 @@ def test_a_database_that_is_away_is_told_until_it_is_read_again(bundle: Path, tm
     store = live.store
     store.trouble, store.since = "its disk is full", 1_000.0
     assert of_database(live) == ["it cannot be written: its disk is full"]
+    live.stop()
+
+
+def test_a_new_campaigns_context_is_of_campaigns_that_run(tmp_path: Path) -> None:
+    publish(tmp_path / "bundle", market=make_market(seed=3, campaigns=2, platforms=6))
+    bundle = annotate(tmp_path / "bundle", [], ended={"c0": "2025-03-06"})
+    file = f"sqlite:///{tmp_path / 'serving.db'}"
+    champion = Champion(tmp_path / "own", None, tmp_path / "bundle")
+    live = Live(laptop(), tmp_path / "own", file, champion, tmp_path / "features")
+    assert live.context(bundle, "new").tolist() == bundle.contexts["c1"].tolist()
+    assert live.context(bundle, "c0").tolist() == bundle.contexts["c0"].tolist()
     live.stop()
