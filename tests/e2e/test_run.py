@@ -212,7 +212,7 @@ def test_free_platforms_of_the_demos_campaigns_earn_alike_or_say_why(ran: Ran) -
         (["--freeze", "search"], "--freeze: it is for one of the 3 campaigns"),
         (["--campaign", "campaign_1", "--limit", "tv:0:1"], "platform 'tv' is unknown"),
         (["--campaign", "campaign_1", "--limit", "search:0.9:0.2"], "above its max"),
-        (["--campaign", "campaign_1", "--budget", "-5"], "budget: -5"),
+        (["--campaign", "campaign_1", "--budget", "-5"], "--budget '-5': leaves nothing to spend"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_line(arguments: list[str], message: str, ran: Ran) -> None:
