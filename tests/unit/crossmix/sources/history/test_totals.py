@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from crossmix.schema import DataError
+from crossmix.sources.history import totals
 from tests.support.bent_histories import planted
 from tests.unit.crossmix.sources.history.test_load import FIGURES, assert_same, taken, written
 
@@ -142,3 +144,29 @@ def test_shares_of_a_plan_without_delivery_are_no_total(tmp_path: Path) -> None:
     table = FOUR.assign(spend=(FOUR["platform"].map(share) * (900 + 130 * np.sin(day)).round() * 20).round(2))
     blank = table.assign(impressions="", clicks="")
     assert "social" in set(taken(written(tmp_path, blank.to_csv(index=False))).columns["platform"])
+
+
+@pytest.mark.parametrize("fees", [1.0, 1.3])
+def test_of_many_campaigns_only_the_total_is_looked_at_closely(fees: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fees on its spend it is known by the people and the clicks that the others have together."""
+    rng = np.random.default_rng(6)
+    spend = rng.gamma(4, 20, (40, 60)).round(2)
+    days = [f"2025-03-{day:02}" if day < 32 else f"2025-04-{day - 31:02}" for day in range(1, 41)]
+    one = {"spend": spend, "impressions": (spend * 20).round(), "clicks": (spend * 0.6).round()}
+    together = {name: amounts.sum(1) for name, amounts in one.items()} | {"spend": (fees * spend.sum(1)).round(2)}
+    frame = pd.concat(
+        [pd.DataFrame({"day": days, "campaign": f"c{at}"} | {k: v[:, at] for k, v in one.items()}) for at in range(60)]
+        + [pd.DataFrame({"day": days, "campaign": "everything"} | together)]
+    ).assign(platform="search")
+    looked: list[int] = []
+    chosen = totals._chosen
+
+    def counted(own: Any, rest: Any, **rules: Any) -> Any:
+        looked.append(rest["spend"].shape[1])
+        return chosen(own, rest, **rules)
+
+    monkeypatch.setattr(totals, "_chosen", counted)
+    found = totals.found(frame)
+    assert found is not None
+    assert (found.name, found.whole, found.platform) == ("everything", True, "search")
+    assert looked == [60]
