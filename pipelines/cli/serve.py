@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,11 @@ NO_DATABASE = (
 )
 
 
+LEADS = ("serving.canary.answers", "serving.canary.watch", "serving.experiment.standing", "serving.experiment.watch")
+PUSHES = ("serving.feedback.guard", "serving.feedback.materialise", "serving.live.beside")
+"""What roles import before any thread runs."""
+
+
 def named_in(overrides: Sequence[str]) -> list[str]:
     """Keys of the section `serving` in `--set`."""
     return [item.partition("=")[0].removeprefix("serving.") for item in overrides]
@@ -157,6 +163,10 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     from serving import app as server
     from serving.live.live import Live
 
+    # The thread that pushes imports torch, and SciPy, imported meanwhile, fails on a torch that is there by half.
+    for needed, roles in ((PUSHES, server.PUSHING), (LEADS, server.LEADING)):
+        for name in needed if settings.role in roles else ():
+            import_module(name)
     live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
     live.start()
     if settings.role in server.ANSWERING:
