@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from crossmix.market.fit.promotions import NORMAL
+
 BEFORE = 28
 """Days that tell what is usual."""
 FEWEST = 3
@@ -23,8 +25,6 @@ LEAST, CLEAR = float(np.log(1.3)), 4.0
 """|ln| of a step that is worth telling; robust deviations of a day before."""
 STAYED = 0.5
 """Part of the step beyond which every day since lies."""
-NORMAL = 1.4826
-"""Of a median absolute deviation: the deviation of a normal."""
 WORTH = 0.1
 """Part of today's money that a platform has at least."""
 

@@ -67,6 +67,16 @@ _PLAIN = re.compile(r"[\d/.:-]{1,10}")
 """What needs no second look."""
 
 
+def of_iso(text: str) -> date | None:
+    """The day of `2025-01-06`; `None` of any other text, which `fromisoformat` may take."""
+    if len(text) != 10 or text[4] != "-":
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def _day(year: str, month: int, day: str) -> date | None:
     number = int(year) + (2000 if len(year) == 2 else 0)
     try:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmix.sources.history.columns import NUMBERS, PLANNED
+from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.numbers import values
 
 Mask = npt.NDArray[np.bool_]
@@ -32,7 +33,7 @@ def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]],
     whole = {name: list(texts) for name, texts in columns.items()}
     dates = np.array(columns["date"], dtype=object)
     entered = np.logical_or.reduce([np.array(columns[name], dtype=object) != "" for name in NUMBERS if name in columns])
-    days = {text: day for text in set(dates[entered]) if (day := _date(text))}
+    days = {text: day for text in set(dates[entered]) if (day := of_iso(text))}
     if all(_happened(columns, dates == edge) for edge in (min(days, default=""), max(days, default=""))):
         return whole, []
     busy = set(dates[_busy(columns)]) & set(days)
@@ -87,10 +88,3 @@ def _rests(texts: Sequence[str], busy: set[str]) -> set[int]:
     count = np.bincount([day for day, _ in days], minlength=7)
     idle = np.bincount([day for day, was_busy in days if not was_busy], minlength=7)
     return {day for day in range(7) if idle[day] > RESTS * count[day]}
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if len(text) == 10 else None
-    except ValueError:
-        return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 import numpy as np
 
 from crossmix.schema import DataError
 from crossmix.sources.history import numbers
+from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.sheet import Sheet
 
 FEW, RARE = 3, 0.01
@@ -56,7 +56,7 @@ def check_dates(texts: Sequence[str], sheet: Sheet) -> None:
         raise DataError(
             f"data.path: {sheet.name!r} has a header and no row of a day below it; export it again with daily rows"
         )
-    undated = {text for text in set(texts) if not _is_day(text)}
+    undated = {text for text in set(texts) if of_iso(text) is None}
     odd = [text for text in texts if text in undated] if undated else []
     if 2 * len(odd) <= len(texts):
         return
@@ -76,16 +76,6 @@ def check_names(campaigns: Sequence[str], sheet: Sheet) -> None:
             f"campaign: {rounded!r} is a number that a spreadsheet rounded, and campaigns of {sheet.name!r} may have "
             "become one; export the campaigns' names, or their numbers as text"
         )
-
-
-def _is_day(text: str) -> bool:
-    if len(text) != 10 or text[4] != "-":  # fromisoformat takes more
-        return False
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def check_numbers(columns: Mapping[str, Sequence[str]], sheet: Sheet) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -381,7 +380,7 @@ def _number(text: str) -> float | None:
 
 def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
     """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
-    days = sorted({day for text in set(history["date"]) if (day := _date(text))})
+    days = sorted({day for text in set(history["date"]) if (day := dates.of_iso(text))})
     gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
     if gaps and gaps[len(gaps) // 2] != 1:
         raise DataError(
@@ -400,12 +399,3 @@ def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str
                 values.append(row.get(name, "0"))
     notes.append(f"{len(absent):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
     return result
-
-
-def _date(text: str) -> date | None:
-    if len(text) != 10 or text[4] != "-":  # fromisoformat takes more
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

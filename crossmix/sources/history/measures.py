@@ -45,15 +45,15 @@ def cumulative(frame: pd.DataFrame) -> str | None:
         running = [column for column in steps if _runs(daily[column].to_numpy(float), steps[column])]
         alone = [column for column in running if _grows(daily[column].to_numpy(float), steps[column])]
         if set(FIGURES) <= set(running):
-            what, verb = "spends more, shows more and is clicked more", "these may be totals"
+            figure, what, verb = "spend", "spends more, shows more and is clicked more", "these may be totals"
         elif alone and len(daily) > LEAST_ROWS:
-            what, verb = f"has more {alone[0]}", f"{alone[0]} may be totals"
+            figure, what, verb = alone[0], f"has more {alone[0]}", f"{alone[0]} may be totals"
         else:
             continue
-        resets = int((steps[(alone or ["spend"])[0]] < 0).sum())
+        resets = int((steps[figure] < 0).sum())
         since = f", but for {resets} days that begin anew" if resets else ""
         return (
-            f"spend: {str(name)!r} {what} from each of {len(daily)} days to the next{since}; {verb} up to each day: "
+            f"{figure}: {str(name)!r} {what} from each of {len(daily)} days to the next{since}; {verb} up to each day: "
             "export what each day had by itself"
         )
     return None

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.numbers import values
 from crossmix.sources.history.sheet import MOST_NAMELESS, is_total
 
@@ -95,7 +95,7 @@ def found(
         return [], []
     table = _Table({name: np.nan_to_num(values(columns[name])) for name in FIGURES}, np.ones(size, bool))
     day, dates = _coded(columns["date"])
-    dated = np.array([_date(text) is not None for text in dates], bool)[day]
+    dated = np.array([of_iso(text) is not None for text in dates], bool)[day]
     coded, worded, nameless = {}, {}, np.zeros(size, bool)
     for name in names:
         codes, known = _coded(columns[name])
@@ -224,7 +224,7 @@ def _parts(table: _Table, key: Codes, odd: Mask) -> None:
 
 def _of_the_whole_period(starts: Sequence[str], ends: Sequence[str]) -> Mask:
     """Rows from the first day to the last, where most have a shorter period."""
-    days = [(_date(start), _date(end)) for start, end in zip(starts, ends, strict=True)]
+    days = [(of_iso(start), of_iso(end)) for start, end in zip(starts, ends, strict=True)]
     known = [(start, end) for start, end in days if start and end]
     rows = np.zeros(len(days), bool)
     if not known:
@@ -248,13 +248,6 @@ def _joined(codes: Sequence[Codes], size: int) -> Codes:
     for one in codes:
         result = np.unique(result * (int(one.max(initial=0)) + 1) + one, return_inverse=True)[1].astype(np.intp)
     return result
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _sentences(table: _Table, columns: Mapping[str, Sequence[str]], stem: str) -> list[str]:

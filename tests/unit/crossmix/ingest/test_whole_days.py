@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from crossmix.ingest.whole_days import whole
+from crossmix.ingest.whole_days import behind, whole
 
 DAYS = 40
 LAST = date(2025, 1, 6) + timedelta(days=DAYS - 1)
@@ -63,3 +63,36 @@ def test_days_that_are_all_alike_repeat_nothing() -> None:
     before = frame["date"].eq(LAST - timedelta(days=1))
     frame.loc[frame["date"].eq(LAST), names] = frame.loc[before, names].to_numpy()
     assert whole(frame)[1] == [f"The last day, {LAST}, is left out: all of its figures are those of the day before."]
+
+
+def without_last(frame: pd.DataFrame, platform: str, count: int, *, every: int = 1) -> pd.DataFrame:
+    """Without a platform's last days, and of its others each so many alone."""
+    since = frame["date"].map(lambda day: (LAST - day).days)
+    return frame[frame["platform"].ne(platform) | ((since >= count) & ((since - count) % every == 0))]
+
+
+def test_a_platform_whose_rows_end_before_the_others_is_told() -> None:
+    assert behind(without_last(history(), "social", 5)) == [
+        "social has no row after 2025-02-09, 5 days before the history ends: it counts as paused since, in today's "
+        "budget too. If its export is older than the others', export all again to the same day."
+    ]
+    assert behind(without_last(history(), "social", 14)) != []
+
+
+def test_what_ends_with_the_others_or_long_before_is_not_behind() -> None:
+    assert behind(history()) == []
+    # A day late is a day's delay of an export; three weeks are a stop, which the run tells by itself.
+    assert behind(without_last(history(), "social", 1)) == []
+    assert behind(without_last(history(), "social", 15)) == []
+
+
+def test_a_platform_that_has_gaps_as_long_is_not_behind() -> None:
+    assert behind(without_last(history(), "social", 3, every=3)) == []
+    assert behind(without_last(history(), "social", 4, every=3)) != []
+
+
+def test_hardly_any_money_is_not_told_of() -> None:
+    frame = history()
+    frame.loc[frame["platform"] == "video", "spend"] = 10.0
+    assert behind(without_last(frame, "video", 5)) == []
+    assert behind(without_last(history(), "video", 5)) != []

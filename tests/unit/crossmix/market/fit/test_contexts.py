@@ -1,5 +1,6 @@
 """Contexts and responses are resampled by similarity: like cycles with like."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,14 @@ def test_campaigns_without_fused_contexts_have_marks_of_their_own() -> None:
     likeness = three @ three.T / ALLOCATION.context_size
     assert likeness.diagonal() == pytest.approx(1)
     assert np.abs(likeness - np.eye(3)).max() < 0.25
+
+
+def test_a_fit_of_several_campaigns_shows_marks_that_differ(fused: tuple[Log, Path, np.ndarray]) -> None:
+    log, _, _ = fused
+    names = ("spring", "autumn", "brand")
+    several = replace(log, meta=replace(log.meta, campaigns=names))
+    found = contexts(laptop(), several, None)
+    assert found.bank_CND.shape == (3, 1, ALLOCATION.context_size)
+    for shown in (found.bank_CND[:, 0], found.cold_CD, found.present_CD):
+        np.testing.assert_array_equal(shown, marks(names))
+    assert len({tuple(row) for row in found.present_CD}) == 3

@@ -91,3 +91,25 @@ def test_what_cells_have_in_common_is_told_by_the_others_and_nothing_where_there
     assert abs(np.corrcoef(again.mean_TK[:, 0], moved[:, 0] - own[:, 0] - day)[0, 1]) < 0.15
     alone = seen & (np.arange(4) == 1)
     assert common(own + day[:, None], variance, alone) is None
+
+
+def test_what_lasts_for_months_is_left_to_the_level() -> None:
+    """Of a rise over all of the history, and of a step that stays, nothing is taken out at the end, which is wanted."""
+    rng = np.random.default_rng(5)
+    own = rng.normal(0, 0.1, (DAYS, 4))
+    variance, seen = np.full((DAYS, 4), 0.1**2), np.ones((DAYS, 4), bool)
+    for lasting in (np.linspace(-0.5, 0.5, DAYS), np.where(DAY < DAYS // 2, -0.4, 0.4)):
+        found = common(own + (lasting + np.where(PAYDAYS, 0.3, 0.0))[:, None], variance, seen)
+        assert found is not None
+        assert abs(found.mean_TK[-60:].mean()) < 0.06
+        assert abs(found.mean_TK[:60].mean()) < 0.06
+        ends = np.abs(DAY - DAYS // 2) > 40
+        assert np.corrcoef(found.mean_TK[ends, 0], PAYDAYS[ends])[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cells_that_wander_by_themselves_have_nothing_in_common(seed: int) -> None:
+    """What wanders has, over a history, a covariance with others by chance, far above what independent days have."""
+    own = wandering(np.random.default_rng(seed), 0.3, 0.97)
+    seen = np.ones(own.shape, bool)
+    assert common(own, np.full(own.shape, 0.3**2), seen) is None

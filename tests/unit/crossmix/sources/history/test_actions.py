@@ -63,3 +63,12 @@ def test_results_of_several_kinds_are_asked(tmp_path: Path) -> None:
         taken(file)
     assert_same(taken(file, 'data.columns={"conversions":"Results"}'))
     assert_same(taken(written(tmp_path, table.assign(**{"Result type": "Purchase"}).to_csv(index=False))))
+
+
+def test_calls_that_are_paid_and_shown_nowhere_are_parts(tmp_path: Path) -> None:
+    """Money is enough: extensions and calls have a cost and no impressions of their own."""
+    calls = PLAIN.assign(spend=5.0, impressions=0, clicks=0, conversions=3, revenue=0)
+    history = taken(written(tmp_path, rows(clicks=PLAIN, calls=calls).to_csv(index=False)))
+    assert len(history.days) == len(PLAIN)
+    assert history.days["spend"].sum() == pytest.approx(PLAIN["spend"].sum() + 5 * len(PLAIN))
+    assert history.days["conversions"].sum() == PLAIN["conversions"].sum() + 3 * len(PLAIN)

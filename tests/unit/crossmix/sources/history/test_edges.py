@@ -68,3 +68,13 @@ def test_a_weekend_of_rest_ends_a_history(tmp_path: Path) -> None:
     table = WORLD[WORLD["date"] <= "2025-03-02"].copy()
     table.loc[resting, FIGURES] = 0
     assert checked.headline(check(table, tmp_path)).startswith("2025-01-06 to 2025-03-02")
+
+
+def test_a_last_day_with_money_and_no_results_yet_is_kept(tmp_path: Path) -> None:
+    """Delivery of such a day may come later than its cost: what was paid is no day to come."""
+    paid = days("2025-03-07", 1)
+    paid.loc[paid["platform"] == "search", "spend"] = 120.0
+    found = check(pd.concat([WORLD.astype(object), paid, days("2025-03-08", 12)]), tmp_path)
+    assert checked.headline(found).startswith("2025-01-06 to 2025-03-07, 244 rows")
+    (note,) = [note for note in found.history.notes if "yet to come" in note]
+    assert note.endswith("the history ends on 2025-03-07.")

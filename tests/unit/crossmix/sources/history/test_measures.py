@@ -28,6 +28,12 @@ def times(name: str, factor: float, where: pd.Series = LATE) -> pd.DataFrame:
     return PLAIN.assign(**{name: PLAIN[name].where(~where, PLAIN[name] * factor)})
 
 
+def running(every: int) -> pd.DataFrame:
+    """Totals up to each day, which begin anew each so many days."""
+    since = (PLAIN["day"] - PLAIN["day"].min()).dt.days // every
+    return PLAIN.assign(**PLAIN.groupby(["platform", since])[FIGURES].cumsum())
+
+
 DOUBTS: dict[str, tuple[Callable[[pd.DataFrame], str | None], Callable[[], pd.DataFrame], str]] = {
     "of all time": (
         measures.cumulative,
@@ -42,7 +48,17 @@ DOUBTS: dict[str, tuple[Callable[[pd.DataFrame], str | None], Callable[[], pd.Da
     "of spend alone": (
         measures.cumulative,
         lambda: PLAIN.assign(spend=PLAIN.groupby("platform")["spend"].cumsum()),
-        "has more spend from each of 120 days to the next; spend may be totals up to each day",
+        "^spend: 'display' has more spend from each of 120 days to the next; spend may be totals up to each day",
+    ),
+    "of revenue alone": (
+        measures.cumulative,
+        lambda: PLAIN.assign(revenue=PLAIN.groupby("platform")["revenue"].cumsum()),
+        "^revenue: 'display' has more revenue from each of 120 days to the next; revenue may be totals up to each day",
+    ),
+    "of a week": (
+        measures.cumulative,
+        lambda: running(7),
+        "^spend: 'display' spends more, .* but for 17 days that begin anew; these may be totals up to each day",
     ),
     "an order's value": (
         measures.ratios,
@@ -84,6 +100,10 @@ def test_another_measure_is_asked(case: str) -> None:
     assert found is not None
     assert pd.Series([found]).str.contains(message).all(), found
     assert find(PLAIN) is None
+
+
+def test_what_begins_anew_sooner_than_a_week_is_no_total() -> None:
+    assert measures.cumulative(running(5)) is None
 
 
 @pytest.mark.parametrize("seed", range(40131, 40137))

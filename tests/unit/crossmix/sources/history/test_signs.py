@@ -35,3 +35,12 @@ def test_much_below_0_is_asked(tmp_path: Path) -> None:
     table = PLAIN.assign(spend=PLAIN["spend"].where(~SEARCH | (PLAIN["date"] < "2025-01-26"), -PLAIN["spend"]))
     with pytest.raises(DataError, match=r"spend: 'search' has 20 of 40 rows below 0, \d+% of its money; .*write what"):
         taken(written(tmp_path, table.to_csv(index=False)))
+
+
+def test_one_row_above_0_among_those_below_is_asked(tmp_path: Path) -> None:
+    """A ledger has all on one side: a credit booked beside it, or a row that was typed, is for its owner to say."""
+    amounts = PLAIN["spend"].astype(float)
+    last = PLAIN["date"] == PLAIN["date"].max()
+    table = PLAIN.assign(spend=amounts.where(~SEARCH | last, -amounts))
+    with pytest.raises(DataError, match=r"spend: 'search' has 39 of 40 rows below 0, 9\d% of its money"):
+        taken(written(tmp_path, table.to_csv(index=False)))
