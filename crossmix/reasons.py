@@ -27,6 +27,8 @@ Array = NDArray[Any]
 
 NOTHING = 5e-4
 """Shares below it are told as nothing: they would be shown as 0.0 %."""
+CENT = 0.005
+"""Amounts below it are shown as 0.00."""
 LEAST = 0.001
 """Marginal ROI below which the figure says nothing more."""
 Z95 = 1.959963984540054
@@ -286,7 +288,7 @@ def _held(kind: str, share: float, low: float, amount: float, supply: float) -> 
         bought = f"all its requests are bought for {supply:,.2f}"
         return f"{bought}, {amount - supply:,.2f} find nothing to buy" if amount > 1.02 * supply else bought
     if kind in ("min", "step") and share <= low + EDGE and share < NOTHING:
-        return "gets nothing"
+        return _little(amount, "gets")
     return f"held at its {kind} of {share:.1%}"
 
 
@@ -343,10 +345,17 @@ def _base(limits: constraints.Limits[Array], base: float, slot: int, money: floa
     """What held the base plan's share, where something did."""
     least, most = float(limits.minimum_P[slot]), float(limits.maximum_P[slot])
     if base <= least + EDGE:
-        return f"the base plan holds it at its min of {least:.1%}" if least > EDGE else "the base plan gives it nothing"
+        if least > EDGE:
+            return f"the base plan holds it at its min of {least:.1%}"
+        return f"the base plan {_little(base * money, 'gives it')}"
     if base >= most - EDGE:
         return f"the base plan holds it at its max of {most:.1%}"
     return "the base plan buys all its requests" if base * money >= SOLD_OUT * supply > 0 else None
+
+
+def _little(amount: float, verb: str) -> str:
+    """An amount of a share that is shown as 0.0 %, in words that the table of amounts does not contradict."""
+    return f"{verb} nothing" if amount < CENT else f"{verb} next to nothing ({amount:,.2f})"
 
 
 _BY = ("the trained network", "exploration", "the limits")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crossmix.constraints import binding
+from crossmix.constraints import TOLERANCE, binding
 from crossmix.market.draws import spread
 from crossmix.market.oracle import best_share, solve
 from crossmix.whatif.curves import LEVELS, Responses, respond, simulate
@@ -231,12 +231,13 @@ def _evaluate(scene: Scene, share_P: Tensor, budget: float) -> _Drawn:
 
 
 def _best_elsewhere(scene: Scene, budget: float, draws: int) -> Tensor:
-    """Best splits at drawn parameters, (draws, P)."""
+    """Best splits at drawn parameters, (draws, P); rounding's crumbs are nothing."""
     shares = []
     for start in range(0, min(draws, len(scene.fitted.requests)), SOLVE_BLOCK):
         rows = part(scene.fitted, start, min(start + SOLVE_BLOCK, draws))
         money_B = torch.full((len(rows.requests),), budget, dtype=torch.float64)
-        shares.append(best_share(rows, money_B, scene.low_P[None], scene.high_P[None]))
+        share_BP = best_share(rows, money_B, scene.low_P[None], scene.high_P[None])
+        shares.append(share_BP.masked_fill(share_BP < TOLERANCE, 0.0))
     return torch.cat(shares) if shares else torch.zeros(0, len(scene.platforms), dtype=torch.float64)
 
 

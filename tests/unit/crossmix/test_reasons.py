@@ -244,6 +244,7 @@ def test_since_when_it_differs_counts_back_to_the_first_cycle_that_did_not() -> 
         ({"elsewhere": "the policy solved for less"}, "the policy solved for less"),
         ({}, "the base plan leaves out pacing and the last win that does not fit, and solves on a grid of win rates"),
         ({"base": [0.5, 0.5, 0.0]}, "the base plan gives it nothing"),
+        ({"base": [0.5, 0.5, 9e-5], "money": 1_000.0}, "the base plan gives it next to nothing (0.09)"),
         ({"base": [0.5, 0.3, 0.2], "maximum": 0.2}, "the base plan holds it at its max of 20.0%"),
         ({"base": [0.5, 0.4, 0.1], "minimum": 0.1}, "the base plan holds it at its min of 10.0%"),
         ({"belief": {"supply": [1e9, 1e9, 25.0]}, "base": [0.4, 0.35, 0.25]}, "the base plan buys all its requests"),
@@ -275,6 +276,10 @@ def test_what_free_platforms_earn_is_of_those_that_nothing_held() -> None:
         (
             {"share": [0.7, 0.3, 0.00002], "marginal": [1.0, 1.0, 0.4]},
             "gets nothing; the next unit earns 0.4 against 1 on free platforms",
+        ),
+        (
+            {"share": [0.7, 0.3, 0.00009], "marginal": [1.0, 1.0, 0.4], "money": 10_000.0},
+            "gets next to nothing (0.90); the next unit earns 0.4 against 1 on free platforms",
         ),
         (
             {"share": [0.7, 0.3, 0.00002], "marginal": [1.0, 1.0, 1.3], "base": [0.6, 0.3, 0.1],

@@ -89,3 +89,18 @@ def test_judged_figures_are_finite_and_agree_whichever_way_cycles_are_drawn(
     assert ratios[0] == pytest.approx(ratios[1], abs=0.02)
     assert 0 < ratios[1] < 1
     assert tables[1]["oracle"]["gap_closed"]["mean"] == pytest.approx(1)
+
+
+def test_a_records_flight_is_of_a_campaign_that_runs(config: Config) -> None:
+    """Not the first, where that one has ended: its flight is played too, and counts in the totals."""
+    market = make_market(platforms=3, campaigns=3, maximum=0.9)
+    market = replace(market, ended=("2025-03-01", None, None))
+    split_CP = torch.tensor([[0.6, 0.2, 0.2], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]], dtype=torch.float32)
+
+    def by_campaign(played: MarketEnvironment, seen: Observation) -> Tensor:
+        return split_CP.to(seen.low_BP)[played.campaign_B]
+
+    record = judge_act(market, config, by_campaign, "policy")
+    assert record.campaign_P == pytest.approx(split_CP[1].tolist(), abs=1e-6)
+    assert record.flight_TP == pytest.approx(np.tile(split_CP[1].numpy(), (8, 1)), abs=1e-6)
+    assert record.share_NP == pytest.approx(np.tile(split_CP.mean(0).numpy(), (SEEDS, 1)), abs=1e-6)

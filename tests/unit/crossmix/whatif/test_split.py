@@ -10,7 +10,9 @@ from scipy.optimize import minimize
 
 from crossmix import whatif
 from crossmix.allocate import LimitChange
+from crossmix.constraints import TOLERANCE
 from crossmix.market.model import Market
+from crossmix.whatif import split
 from crossmix.whatif.scene import Scene
 from tests.support.markets import make_market
 from tests.support.scenes import LIMITED, P, best_revenue, exact_market, revenue
@@ -119,6 +121,8 @@ def test_bounds_that_nobody_could_loosen_have_no_price(market: Market) -> None:
     answer = whatif.best_split(scene, scene.budget, share_draws=0)
     assert answer.best.platforms[2].share.value < 1e-3
     assert answer.limits == ()
+    crumbs = split._best_elsewhere(scene, scene.budget, 20)
+    assert not ((crumbs > 0) & (crumbs < TOLERANCE)).any()
 
 
 def test_the_budgets_price_is_the_slope_of_the_best_revenue(market: Market) -> None:
