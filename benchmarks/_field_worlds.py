@@ -246,7 +246,7 @@ def _together(kind: str, made: World) -> World:
     cell = made.tried_CP.argmax(0), np.arange(len(made.platforms))
 
     def row(cells: Array) -> Array:
-        return cells[cell][None]
+        return np.asarray(cells[cell][None])
 
     response, now = made.response, made.now
     if not (isinstance(response, Power) and (made.tried_CP.sum(0) == 1).all()):
@@ -258,7 +258,7 @@ def _together(kind: str, made: World) -> World:
         campaigns=("",),
         response=replace(response, at=Cells(*map(row, (at.spend, at.impressions, at.clicks, at.conversions)))),
         now=Moves(*map(row, (now.volume, now.price, now.sold, now.followed))),
-        tried_CP=row(made.tried_CP),
+        tried_CP=made.tried_CP[cell][None],
         today_CP=row(made.today_CP),
         settings=("data.campaigns=together",),
     )

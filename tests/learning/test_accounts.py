@@ -36,8 +36,7 @@ def halves(history: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([one, other], ignore_index=True)
 
 
-@pytest.mark.parametrize("seed", [40221, 40222])
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(("seed", "several"), [(40221, False), (40222, True)])
 def test_the_split_between_campaigns_of_a_platform_each_is_near_the_optimum(
     seed: int, several: bool, tmp_path: Path
 ) -> None:

@@ -183,11 +183,11 @@ def test_campaigns_read_together_are_the_same_world_whose_money_moves_between_th
     split = apart.today_CP * money
     assert together.revenue(together.today_CP * money) == pytest.approx(apart.revenue(split))
     np.testing.assert_allclose(
-        together.marginal_CP(together.today_CP)[0], apart.marginal_CP(apart.today_CP)[apart.tried_CP], rtol=1e-6
+        together.marginal_CP(together.today_CP)[0], np.diag(apart.marginal_CP(np.maximum(apart.today_CP, 0.01)))
     )
     # Within its own campaign each budget is where it must be; between them it is not.
     assert apart.regret(apart.today_CP, probe=1e-6) == pytest.approx(0, abs=1e-4)
-    assert together.regret(together.today_CP) > 0.01
+    assert together.regret(together.today_CP) > 0.005
     slopes = together.marginal_CP(together.best())[0]
     np.testing.assert_allclose(slopes, slopes.mean(), rtol=1e-3)
     with pytest.raises(ValueError, match="holes: only power laws of a campaign on each platform"):
