@@ -49,7 +49,7 @@ class Alone(Part):
         else:
             who, whose = named(self.campaigns), "their budgets" if len(self.campaigns) > 1 else "its budget"
         alone = "ran on one platform alone" if self.every or len(self.campaigns) == 1 else "ran on one platform each"
-        return f"{who} {alone}, so that {whose} cannot move: what another platform would bring there nothing proves"
+        return f"{who} {alone}, so that {whose} cannot move: nothing proves what another platform would bring there"
 
     @property
     def whole(self) -> str:
