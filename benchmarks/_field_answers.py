@@ -70,7 +70,7 @@ def product(world: World, folder: Path) -> Answer:
     """
     csv, dataset, fitted = folder / "history.csv", folder / "dataset", folder / "market"
     world.frame.to_csv(csv, index=False)
-    config = load("laptop", ["data.source=spend", f"data.path={csv}"])
+    config = load("laptop", ["data.source=spend", f"data.path={csv}", *world.settings])
     dataset.mkdir()
     fitted.mkdir()
     began = time.process_time()
@@ -160,7 +160,7 @@ def log_log(world: World) -> Array:
 
     (C, P). Rows without revenue are left out, as a logarithm has to; cells that never ran get nothing.
     """
-    table = world.frame.assign(campaign=world.frame.get("campaign", world.campaigns[0]))
+    table = world.named
     power_CP, level_CP = np.full((2, *world.today_CP.shape), np.nan)
     for (campaign, platform), rows in table[table["revenue"] > 0].groupby(["campaign", "platform"]):
         cell = world.campaigns.index(campaign), world.platforms.index(platform)
@@ -202,7 +202,7 @@ def pymc(command: list[str], world: World, folder: Path, longest: float = SLOW) 
     Raises:
         CalledProcessError, TimeoutExpired: it did not answer.
     """
-    table = world.frame.assign(campaign=world.frame.get("campaign", world.campaigns[0]))
+    table = world.named
     channel = {(c, p): f"cell_{c}_{p}" for c, p in np.argwhere(world.tried_CP).tolist()}
     named = {(world.campaigns[c], world.platforms[p]): name for (c, p), name in channel.items()}
     table["channel"] = [named[pair] for pair in zip(table["campaign"], table["platform"], strict=True)]

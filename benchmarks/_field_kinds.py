@@ -37,6 +37,8 @@ class Kind:
     moves: str = ""
     """What today is no longer like the history's mean: grows, shrinks (all platforms, along the whole history), steps
     (one platform, from some day on)."""
+    together_of: str = ""
+    """The kind whose worlds these are, with all campaigns read as one account (`data.campaigns=together`)."""
     budgets: tuple[int, float] | None = None
     """From which day on all spend is how many times as large; `None`: it only wanders."""
 
@@ -62,6 +64,7 @@ INSIDE: dict[str, Kind] = {
     "spread": Kind(0.015, spread=True),
     "holes": Kind(0.02, days=120, campaigns="holes"),
     "apart": Kind(0.02, days=120, campaigns="apart"),
+    "apart-together": Kind(0.02, days=120, campaigns="apart", together_of="apart"),
     "late": Kind(0.02, days=120, late=True),
     "growing": Kind(0.015, moves="grows"),
     "shrinking": Kind(0.015, moves="shrinks"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,14 @@ class World:
     """Which campaign ever ran where."""
     today_CP: Array
     """Mean spend of the last `RECENT` days (of weekly rows: of the last four)."""
+    settings: tuple[str, ...] = ()
+    """Config changes with which the history is read."""
+
+    @property
+    def named(self) -> pd.DataFrame:
+        """`frame` with the campaign of each row, one of `campaigns`."""
+        alone = len(self.campaigns) == 1
+        return self.frame.assign(campaign=self.campaigns[0]) if alone else self.frame
 
     def revenue_CP(self, spend_CP: Array) -> Array:
         """Expected revenue of a day right after the history at that spend, (..., C, P).
@@ -179,6 +187,8 @@ def world(kind: str, seed: int, changed: Kind | None = None) -> World:
         KeyError: an unknown kind.
     """
     bent = changed or (Kind(1.0, days=120, campaigns="many") if kind == SIXTY else KINDS[kind])
+    if bent.together_of:
+        return _together(kind, world(bent.together_of, seed))
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
     platforms = _platforms(bent, rng)
     alone = _response(bent, rng, len(platforms))
@@ -228,6 +238,29 @@ def world(kind: str, seed: int, changed: Kind | None = None) -> World:
         now=moves.at(-1),
         tried_CP=tried_CP,
         today_CP=np.where(there_TCP, table["spend"], 0.0)[-recent:].mean(0),
+    )
+
+
+def _together(kind: str, made: World) -> World:
+    """A world whose campaigns have a platform each, as the one account that they are: budgets move between them."""
+    cell = made.tried_CP.argmax(0), np.arange(len(made.platforms))
+
+    def row(cells: Array) -> Array:
+        return np.asarray(cells[cell][None])
+
+    response, now = made.response, made.now
+    if not (isinstance(response, Power) and (made.tried_CP.sum(0) == 1).all()):
+        raise ValueError(f"{made.kind}: only power laws of a campaign on each platform are read together here")
+    at = response.at
+    return replace(
+        made,
+        kind=kind,
+        campaigns=("",),
+        response=replace(response, at=Cells(*map(row, (at.spend, at.impressions, at.clicks, at.conversions)))),
+        now=Moves(*map(row, (now.volume, now.price, now.sold, now.followed))),
+        tried_CP=made.tried_CP[cell][None],
+        today_CP=row(made.today_CP),
+        settings=("data.campaigns=together",),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crossmix.artifacts import Artifact, Part
+from crossmix.artifacts.joined import Alone, Joined
 from crossmix.row_groups import batches
 
 if TYPE_CHECKING:
@@ -36,12 +37,14 @@ class DataError(ValueError):
 
 
 ALL_CAMPAIGNS = "all campaigns"
-"""The campaign of a history that names none."""
+"""The campaign of a history that names none, or whose campaigns are read as one."""
+OTHER_CAMPAIGNS = "other campaigns"
+"""What campaigns that are read as one are called beside groups that have names."""
 
 
 def campaign_called(name: str) -> str:
     """A campaign within a sentence: `campaign brand`, and of a history that names none `all campaigns`."""
-    return name if name == ALL_CAMPAIGNS else f"campaign {name}"
+    return name if name in (ALL_CAMPAIGNS, OTHER_CAMPAIGNS) else f"campaign {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +304,10 @@ class Meta(Artifact):
     """Campaigns without spend in the last `today_cycles`, where others have some."""
     grouped: tuple[Grouped, ...] = ()
     """Groups of platforms that are split as one: the config's, and `other`."""
+    joined: tuple[Joined, ...] = ()
+    """Campaigns of a spend history that are read as one: those of `campaigns` that are several of the log's."""
+    alone: Alone | None = None
+    """Campaigns of a spend history that ran on one platform each, of several."""
 
 
 @dataclass(frozen=True, slots=True)

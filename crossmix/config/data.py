@@ -112,6 +112,12 @@ class Data:
     up, or the same day told again, of which the later counts; `None`: found or asked."""
     idle_days: bool = False
     """Of a `spend` history: days without any row are days on which nothing was spent (`--idle-days`)."""
+    campaigns: Literal["apart", "together"] = "apart"
+    """Of a `spend` history: whether each campaign's budget is split by itself, or all campaigns are read as one
+    account, whose whole budget is split: a day's rows of a platform are added up."""
+    campaign_groups: dict[Name, Name] = field(default_factory=dict)
+    """Of a `spend` history: campaign to the group that it is read in, as one campaign; one not named is by itself, or
+    where `data.campaigns=together` in one group with all others that are not named."""
     accept: tuple[Name, ...] = ()
     """Of a `spend` history: doubts that are none, by the kind that the refusal names (`--accept`)."""
     settings: dict[Name, Any] = field(default_factory=dict)
@@ -120,7 +126,7 @@ class Data:
     """Sizes of the generated log; other sources read nothing of it."""
 
 
-OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "accept")
+OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "campaigns", "campaign_groups", "accept")
 """Keys of `Data` that say how a spend history is read; other sources refuse them."""
 SOURCE_TASKS = ("split", "journeys")
 """Tasks that a source's log serves where its file does not say (`Source.tasks`)."""

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 
 from crossmix.artifacts import IngestReport
-from crossmix.config import Config
+from crossmix.artifacts.joined import REMEDY, Alone, Joined
+from crossmix.config import Config, Data
 from crossmix.ingest.engine import connect
 from crossmix.ingest.impressions import ingest_raw
 from crossmix.ingest.quarantined import SET_ASIDE
 from crossmix.schema import ALL_CAMPAIGNS, DataError, Dataset, Grouped
+from crossmix.sources.history import accounts
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import History, load
 from crossmix.sources.history.rhythm import WEEKDAYS, missing_days
@@ -50,6 +52,10 @@ class Checked:
     """Platforms that are split as one."""
     ended: tuple[str, ...] = ()
     """Campaigns that are over: nothing of them is split."""
+    joined: tuple[Joined, ...] = ()
+    """Campaigns that are read as one."""
+    alone: Alone | None = None
+    """Campaigns that ran on one platform each."""
     told: tuple[str, ...] = ()
     """What is held, filled in or corrected (`IngestReport.told`)."""
     problem: str | None = None
@@ -81,6 +87,7 @@ def check(config: Config) -> Checked:
             checked.held = tuple(one.platform for one in meta.held if one.missing != "fees")
             checked.grouped = meta.grouped
             checked.ended = tuple(one.campaign for one in meta.ended)
+            checked.joined, checked.alone = meta.joined, meta.alone
             checked.told = tuple(line for line in told if not line.startswith(SET_ASIDE))
             rejected = Dataset(out).frame("quarantine")
             checked.quarantined = _quarantined(rejected, float(days["spend"].sum()))
@@ -172,6 +179,11 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         "and what another budget would bring (crossmix run, allocate, whatif)."
     ]
     unable = [*_steady(days, table), *_thin(checked, table)]
+    if checked.alone is not None:
+        if checked.alone.every:
+            able = ["What another budget of a campaign would bring, by attributed results (crossmix run, whatif)."]
+        able.append(f"H{checked.alone.whole[1:]}: with {REMEDY}, which reads all campaigns as one account.")
+        unable.append(f"How to split a campaign's own budget among platforms: {checked.alone.unmoved}.")
     asked = days[(days["spend"] > 0) & days["platform"].isin(kept) & ~days["campaign"].isin(checked.ended)]
     tried = asked.groupby("campaign")["platform"].nunique()
     holes = int((len(kept) - tried).sum())
@@ -188,9 +200,13 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
 
 
 def as_split(checked: Checked) -> pd.DataFrame:
-    """The days with platforms that are split as one under the name of their group."""
+    """The days with platforms that are split, and campaigns that are read, as one under the name of their group."""
     group = {name: one.group for one in checked.grouped for name in one.platforms}
-    return checked.days.assign(platform=checked.days["platform"].map(lambda name: group.get(name, name)))
+    account = {name: one.campaign for one in checked.joined for name in one.campaigns}
+    return checked.days.assign(
+        platform=checked.days["platform"].map(lambda name: group.get(name, name)),
+        campaign=checked.days["campaign"].map(lambda name: account.get(name, name)),
+    )
 
 
 def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
@@ -270,4 +286,15 @@ def short(config: Config) -> str:
     days = _days(history)
     checked = Checked(history, days, _platforms(days))
     lines = [f"data       {headline(checked)}"] if len(days) else []
-    return "\n".join([*lines, *(f"  {note}" for note in history.notes)])
+    alone = _alone(days, config.data) if len(days) else None
+    told = [*history.notes, *([] if alone is None else [alone.sentence])]
+    return "\n".join([*lines, *(f"  {note}" for note in told)])
+
+
+def _alone(days: pd.DataFrame, data: Data) -> Alone | None:
+    """Campaigns that ran on one platform each, of those that spent in the last days, before anything is cleaned."""
+    spent = days[days["spend"] > 0].rename(columns={CAMPAIGN: "campaign_id"})
+    spent = spent.assign(campaign_id=spent["campaign_id"].map(accounts.groups(spent["campaign_id"].unique(), data)))
+    since = days["day"].max() - pd.Timedelta(days=data.today_days)
+    running = spent.loc[spent["day"] > since, "campaign_id"]
+    return accounts.alone(spent, set(spent["campaign_id"]).difference(running), data)

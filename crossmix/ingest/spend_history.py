@@ -24,6 +24,7 @@ from crossmix.ingest.timeline import Timeline, first_cycles
 from crossmix.market.fit import promotions
 from crossmix.schema import BOOKED, DERIVED, OUTCOMES, PLANS, QUARANTINE, DataError, Meta
 from crossmix.sources import Raw
+from crossmix.sources.history import accounts
 from crossmix.sources.tables import arrow_schema
 
 KEY = ("campaign_id", "platform", "date")
@@ -43,6 +44,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     frame, parts = bookings.apart(frame, unknown)
     measured, unmeasured = untracked.known(frame, data)
     results = len(blanks.difference(frame.index.difference(measured.index)))
+    lost = accounts.gone(frame, measured, outcomes.rejected, data)
     frame = measured
     parts = bookings.until(parts, max(frame["date"]))
     days = history.days_per_row(frame["date"])
@@ -59,13 +61,17 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named), beginning)
     together = history.together(frame, group, since)
     history.check_other(together, len(set(group)), data)
-    table, left = history.totals(frame, group, first, hours // 24, timing.first_cycle, data.holdout_days)
+    own = sorted(set(frame["campaign_id"]))
+    account = accounts.groups(own, data)
+    summed, partial = accounts.added(frame, lost, account)
+    table, left = history.totals(summed, group, first, hours // 24, timing.first_cycle, data.holdout_days)
     history.check_market(table, platforms, parts)
     campaigns = sorted(set(table["campaign_id"]))
 
     known = plans.entered(raw.plans, silent)
-    planned = clean_optional(known, PLANS, "plans", KEY, lambda t: plan_rules(t, set(group), campaigns))
+    planned = clean_optional(known, PLANS, "plans", KEY, lambda t: plan_rules(t, set(group), own))
     amounts, unplanned = _plans(planned, frame)
+    amounts["campaign_id"] = amounts["campaign_id"].map(account)
     budget = plans.grouped(history.daily_plans(amounts, days), group)
     rejected = [*outcomes.rejected, *(planned.rejected if planned else ())]
     _write(out, budget, table, rejected)
@@ -73,10 +79,12 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     held = history.held(parts, money, since, min(window, cycles))
     stopped = history.stopped(table, platforms, cycles, window)
     ended = history.ended(table, cycles, window)
+    alone = accounts.alone(table, [one.campaign for one in ended], data)
     found = bookings.corrections(frame, left)
     blank = {"rows": empty, "results": results, "plans": unplanned}
     late = [*((*whole_days.behind(frame), *unripe.told(frame)) if days == 1 else ()), *stepped.told(frame, days)]
     late += budget_moved.told(frame, window) if hours == 24 else []
+    unmeasured += [*partial, *accounts.mixed(frame, account, since)]
     told = [*left_out, *unmeasured, *late, *(one.sentence for one in together), *history.told(found, frame, blank)]
     told += _promotions(table, first, hours, cycles, window)
     told += [one.sentence for one in held] + [one.sentence for one in stopped] + [one.sentence for one in ended]
@@ -88,6 +96,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         provenance |= plans_from_spend()
         notes.append("The history has no column `planned`: a day's plan is what it spent, and there are no limits.")
     notes += grouping
+    notes += [] if alone is None else [alone.sentence]
     counts = dict(sorted(Counter(row["code"] for row in rejected).items()))
     filled = {"rows_without_numbers": empty, "blank_results": results, "unknown_plans": unplanned}
     meta = Meta(
@@ -119,6 +128,8 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
         stopped=stopped,
         ended=ended,
         grouped=together,
+        joined=accounts.joined(account),
+        alone=alone,
     )
     meta.save(out)
     lines = [*quarantined.lines(counts, shares), *told]

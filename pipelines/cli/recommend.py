@@ -15,6 +15,7 @@ from crossmix.config import ConfigError
 from crossmix.schema import Held, together
 from pipelines.cli import standing as known
 from pipelines.cli.amounts import amount
+from pipelines.cli.beside import check_campaign
 from pipelines.cli.tasks import is_of
 from pipelines.local import step_folder
 
@@ -116,6 +117,8 @@ def allocate(
     from feature_repo.features import online_statistics
 
     loaded = load(bundle)
+    if campaign is not None and campaign not in loaded.campaigns:
+        check_campaign(out, campaign)
     money, relative = (1.0, True) if budget is None else amount(budget)
     names = _asked(loaded, campaign, {"--budget": not relative, "--limit": limits, "--freeze": freeze})
     answers, ended = list[Answer | Over](), loaded.ended

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crossmix.config import ConfigError
 from pipelines.cli import standing
 from pipelines.cli.amounts import amount
-from pipelines.cli.beside import held
+from pipelines.cli.beside import check_campaign, held
 from pipelines.cli.recommend import change
 from pipelines.cli.tasks import check_task
 from pipelines.local import step_folder
@@ -57,6 +57,7 @@ def ask(
     day = _weekday(weekday)
     typed = [(text, amount(text)) for text in budgets]
     market = _market(out)
+    check_campaign(out, campaign)
     scene = whatif.make_scene(
         market,
         campaign,

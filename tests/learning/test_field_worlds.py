@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ PLAYED = [*QUICK, "auction-56-days"]
 
 def by_cell(made: World, column: str) -> np.ndarray:
     """A column of the history summed, (C, P)."""
-    table = made.frame.assign(campaign=made.frame.get("campaign", ""))
+    table = made.named
     total = table.pivot_table(index="campaign", columns="platform", values=column, aggfunc="sum", fill_value=0)
     return total.reindex(index=made.campaigns, columns=made.platforms).to_numpy(float)
 
@@ -29,7 +30,7 @@ def test_a_world_is_a_history_with_a_truth(kind: str) -> None:
     assert made.frame.equals(world(kind, 3).frame)
     assert not made.frame.equals(world(kind, 4).frame)
     assert set(made.frame["platform"]) == set(made.platforms)
-    assert ("campaign" in made.frame) == (len(made.campaigns) > 1)
+    assert ("campaign" in made.frame) == (len(made.campaigns) > 1 or bool(made.settings))
     days = made.frame["date"].nunique() * made.days_per_row
     assert days == KINDS[kind].days
     assert (made.frame["conversions"] <= made.frame["clicks"]).all()
@@ -46,9 +47,7 @@ def test_what_was_earned_is_what_the_world_expects(kind: str) -> None:
     earned = expected = 0.0
     for made in (world(kind, seed) for seed in seeds):
         earned += float(made.frame["revenue"].sum())
-        for (campaign, platform), rows in made.frame.assign(
-            campaign=made.frame.get("campaign", made.campaigns[0])
-        ).groupby(["campaign", "platform"]):
+        for (campaign, platform), rows in made.named.groupby(["campaign", "platform"]):
             cell = (..., made.campaigns.index(campaign), made.platforms.index(platform))
             spend_NCP = np.zeros((len(rows), *made.today_CP.shape))
             spend_NCP[cell] = rows["spend"] / made.days_per_row
@@ -136,7 +135,7 @@ def test_marginal_roi_of_power_laws_is_elasticity_times_roas() -> None:
 
 
 def test_half_of_the_worlds_are_of_families_that_no_fit_contains() -> None:
-    usual = [kind for kind in INSIDE.values() if not kind.moves and not kind.lagged]
+    usual = [kind for kind in INSIDE.values() if not kind.moves and not kind.lagged and not kind.together_of]
     assert len(usual) == len(OUTSIDE) == 12
     assert {kind.family for kind in INSIDE.values()} == {"power"}
     assert {kind.family for kind in OUTSIDE.values()} == {"hill", "logarithm", "auction", "carry-over"}
@@ -172,3 +171,24 @@ def test_a_hole_is_known_through_the_others_and_a_platform_of_its_own_is_not() -
     # Nothing that the history can tell of lies beyond what was tried: only probes may differ from today.
     assert apart.regret(apart.today_CP, probe=1e-6) == pytest.approx(0, abs=1e-4)
     assert apart.regret(apart.today_CP, probe=0.02) > 0.01
+
+
+def test_campaigns_read_together_are_the_same_world_whose_money_moves_between_them() -> None:
+    apart, together = world("apart", 40003), world("apart-together", 40003)
+    assert together.frame.equals(apart.frame)
+    assert (apart.tried_CP == np.eye(4, dtype=bool)).all()
+    assert together.settings == ("data.campaigns=together",)
+    np.testing.assert_array_equal(together.today_CP[0], np.diag(apart.today_CP))
+    money = np.array([3.0, 0.5, 1.0, 2.0])
+    split = apart.today_CP * money
+    assert together.revenue(together.today_CP * money) == pytest.approx(apart.revenue(split))
+    np.testing.assert_allclose(
+        together.marginal_CP(together.today_CP)[0], np.diag(apart.marginal_CP(np.maximum(apart.today_CP, 0.01)))
+    )
+    # Within its own campaign each budget is where it must be; between them it is not.
+    assert apart.regret(apart.today_CP, probe=1e-6) == pytest.approx(0, abs=1e-4)
+    assert together.regret(together.today_CP) > 0.005
+    slopes = together.marginal_CP(together.best())[0]
+    np.testing.assert_allclose(slopes, slopes.mean(), rtol=1e-3)
+    with pytest.raises(ValueError, match="holes: only power laws of a campaign on each platform"):
+        world("holes", 3, replace(KINDS["holes"], together_of="holes"))

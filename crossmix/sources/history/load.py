@@ -15,6 +15,7 @@ from crossmix.config import Data
 from crossmix.schema import ALL_CAMPAIGNS, DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import (
+    accounts,
     actions,
     aliases,
     columnar,
@@ -92,8 +93,10 @@ def load(data: Data) -> History:
     history, valued, told = _valued(history, data, ignored)
     notes += told
     history = _idle(history, notes) if data.idle_days else history
+    _named(history, data)
     history, days, told = plausible.check(history, data.accept)
-    return History(history, days, ignored, next(iter(codes), CURRENCY), digest, valued, [*notes, *told])
+    notes += [*told, *accounts.told(filter(None, history.get(known.CAMPAIGN, ())), data)]
+    return History(history, days, ignored, next(iter(codes), CURRENCY), digest, valued, notes)
 
 
 @dataclass(slots=True)
@@ -376,6 +379,12 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _named(history: dict[str, list[str]], data: Data) -> None:
+    """Rows without a campaign's name are a campaign where all are read as one: no name counts then."""
+    if data.campaigns == accounts.TOGETHER and known.CAMPAIGN in history:
+        history[known.CAMPAIGN] = [name.strip() or UNNAMED for name in history[known.CAMPAIGN]]
 
 
 def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:

@@ -39,6 +39,16 @@ def test_a_campaigns_budget_is_over_that_of_the_plan_which_the_policy_takes_it_f
     assert again == pytest.approx(150 / budgets["c0"])
 
 
+def test_a_policy_of_one_campaign_answers_for_any_other_in_units_of_its_plan(tmp_path: Path) -> None:
+    """All campaigns were read as one, and a server is asked about one of them, or about all under another name."""
+    saved, plans = publish(tmp_path / "bundle", market=make_market(seed=4, campaigns=1, platforms=4)), Plans()
+    ((name, plan),) = saved.plans.items()
+    mean_D = np.mean(list(saved.contexts.values()), 0)
+    for asked in (name, "GOOG - Brand"):
+        assert plans.whose(saved, campaign(asked, 1.0), mean_D) == name
+        assert plans.times(saved, campaign(asked, plan.cycle_budget / 4, plan.currency), mean_D) == pytest.approx(0.25)
+
+
 def test_a_bundle_that_tells_no_belief_has_the_plans_of_those_that_it_knows(tmp_path: Path) -> None:
     saved, plans = make(tmp_path / "bundle"), Plans()
     plan, context_D = saved.plans[CAMPAIGNS[0]], np.zeros(512)
