@@ -1,10 +1,10 @@
 """Source `spend`: a history of daily totals, all that most advertisers have.
 
 Any table with a date, a platform, spend, impressions, clicks, conversions and revenue, and optionally a campaign
-(absent: one) and a planned budget (absent: what was spent): text in any separator and encoding, a workbook, a folder or
-a pattern of them, a table of a warehouse. What was taken as what is told (`crossmix.sources.history`): names of
-columns, formats of numbers and dates, title lines, totals, parts and restatements. In a weekly history the date is the
-week's first day.
+(absent: one) and a planned budget (absent: what was spent): text in any separator and encoding, JSON, a workbook, a
+folder or a pattern of them, a table of a warehouse. What was taken as what is told (`crossmix.sources.history`): names
+of columns, formats of numbers and dates, title lines, totals, parts and restatements. In a weekly history the date is
+the week's first day.
 """
 
 from __future__ import annotations
@@ -105,6 +105,9 @@ SOURCES.register(
             "*.parquet",
             "*.feather",
             "*.orc",
+            "*.json",
+            "*.jsonl",
+            "*.ndjson",
         ),
         warehouse=True,
         tasks=("split",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -13,33 +12,28 @@ import pandas as pd
 
 from crossmix.config import Data
 from crossmix.schema import ALL_CAMPAIGNS, DataError
-from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
 from crossmix.sources.history import (
     accounts,
+    action_lists,
     actions,
     aliases,
-    columnar,
     currencies,
     dates,
     edges,
-    excel,
-    kinds,
+    files,
     legible,
     long,
     names,
     numbers,
-    packed,
     plausible,
     repeated,
     rhythm,
     signs,
     summaries,
-    text,
-    warehouse,
     wide,
 )
 from crossmix.sources.history import columns as known
-from crossmix.sources.history.sheet import Score, Sheet, filled_down, without_totals
+from crossmix.sources.history.sheet import Sheet, filled_down, without_totals
 
 UNNAMED = "unnamed"
 """The campaign of a table that names none beside others that do."""
@@ -71,7 +65,7 @@ def load(data: Data) -> History:
         DataError: it cannot be read as a history, or cannot be meant; the message names field, value and remedy.
     """
     known.check_mapped(data.columns)
-    sheets, digest = _sheets(data)
+    sheets, digest = files.sheets(data)
     called = _platforms(sheets, data)
     parts = [_part(sheet, _own(data, sheet, sheets), name) for sheet, name in zip(sheets, called, strict=True)]
     _earning(parts, data)
@@ -109,38 +103,6 @@ class _Part:
     currency: str | None
     notes: list[str]
     name: str
-
-
-def _sheets(data: Data) -> tuple[list[Sheet], str]:
-    kinds.check_address(data.path or "")
-    in_s3(data)  # which says that it reads none
-    if in_warehouse(data):
-        sheet, digest = warehouse.read(str(data.path))
-        return [sheet], digest
-    path = Path(data.path or "")
-    files = log_files(data) if takes_folder(data) else {path.name: path}
-    files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
-    digest = verify_files(files) if len(files) > 1 else verify_file(next(iter(files.values())))
-
-    def score(cells: Sequence[str]) -> int:
-        found = known.score(data.columns, cells)
-        return found + sum(wide.parted(cell) is not None for cell in cells if known.column_of(cell) is None)
-
-    sheets: list[Sheet] = []
-    with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
-        for file in files.values():
-            for one in packed.members(file, Path(folder)):
-                sheets += _read(one, score)
-    return sheets, digest
-
-
-def _read(one: packed.Member, score: Score) -> list[Sheet]:
-    """The sheets of one file, by how it begins."""
-    if kinds.is_columnar(one.path):
-        return [columnar.read(one.path, one.name)]
-    if excel.is_workbook(one.path):
-        return excel.read(one.path, one.name, score)
-    return [text.read(one.path, one.name, score)]
 
 
 def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
@@ -201,13 +163,14 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
         cells = (row[at] for row in sheet.rows)
         return dates.are_dates(cells) if column == "date" else len(set(cells) - {""}) > 1
 
-    found = known.find(sheet.header, data.columns, sheet.name, tells)
+    mapped, told_action = action_lists.chosen(sheet, data.columns)
+    found = known.find(sheet.header, mapped, sheet.name, tells)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     sheet = filled_down(
         sheet, [found.at[name] for name in repeated.KEY if name in found.at], found.at.get(known.CAMPAIGN)
     )
-    notes = list(sheet.notes)
+    notes = [*sheet.notes, *told_action]
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
     columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
     if called and "platform" not in columns and "spend" in columns:
@@ -232,9 +195,7 @@ def _part(sheet: Sheet, data: Data, called: str | None) -> _Part:
     for name, unit in found.scale.items():
         plain[name] = [_times(value, unit) for value in plain[name]]
         said.append(f"{name.capitalize()} is in units of {unit:,g} ({sheet.header[found.at[name]]!r}), and multiplied.")
-    actions.check_kinds(
-        sheet.header[found.at["conversions"]], plain["conversions"], others, "conversions" in data.columns
-    )
+    actions.check_kinds(sheet.header[found.at["conversions"]], plain["conversions"], others, "conversions" in mapped)
     columns |= plain
     named_by = [name for name in ("platform", known.CAMPAIGN) if name in found.at]
     columns, others, added = _without_summaries(columns, others, named_by, data, sheet.stem)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 _MORE = {
     "date": """
-        start time, time, дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
+        start time, time, date range start,
+        дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
         ngày, hari, tanggal, วัน, วันที่, יום, תאריך, اليوم, التاريخ, ημέρα, ημερομηνία, dan, datum dan, deň,
         dátum, data zi, kw, cw, calendar week, sem, uge, vecka, uke, tydzień, týden, týdeň, týždeň, viikko, hét, hafta,
         неделя, тиждень, 周, 週, 주
@@ -30,7 +31,8 @@ _MORE = {
         стоимость, расход руб, koszt, koszty, wydatki, wydana kwota, cena, náklady, útrata, maliyet, harcama,
         harcanan tutar, kostnad, kostnader, spenderat belopp, forbrug, omkostninger, 消化金額, コスト, 消耗, 花費, 비용,
         지출 금액, kustannus, költség,
-        adn cost, amount spent total, sum cost, cheltuieli, suma cheltuită, κόστος, δαπάνη, עלות, הוצאה,
+        adn cost, local spend amount, local spend, amount spent total, sum cost,
+        cheltuieli, suma cheltuită, κόστος, δαπάνη, עלות, הוצאה,
         التكلفة, المبلغ الذي تم إنفاقه, chi phí, số tiền đã chi tiêu, biaya, jumlah yang dibelanjakan,
         ค่าใช้จ่าย, จำนวนเงินที่ใช้ไป, витрати, вартість, trošak, potrošnja, 消费, 광고비, 총비용
         """,
@@ -50,7 +52,8 @@ _MORE = {
         """,
     "conversions": """
         total conversions checkout, 14 day total orders, 7 day total orders,
-        purchase total, total purchases, installs, конверсии, покупки, konwersje, zakupy,
+        purchase total, external website conversions, conversion purchases, total installs,
+        total purchases, installs, конверсии, покупки, konwersje, zakupy,
         konverze, nákupy, dönüşümler, dönüşüm, satın almalar, konverteringar, köp, konverteringer, køb, kjøp,
         compras no site,
         コンバージョン数, 購入, 转化数, 转化量, 轉換, 전환수, 전환, 구매, konversiot, konverziók,
@@ -58,7 +61,8 @@ _MORE = {
         การแปลง, конверсії, konverzije, konverzie, 转化次数, 转化, 구매완료, 구매 완료
         """,
     "revenue": """
-        total order value checkout, purchases value, 14 day total sales, 7 day total sales, total sales,
+        total order value checkout, conversion value in local currency, conversion purchases value,
+        purchases value, 14 day total sales, 7 day total sales, total sales,
         purchases sale amount, sale amount, order value, доход, доход руб, выручка,
         ценность конверсий, wartość konwersji,
         wartość konw, przychód, hodnota konverzí, hodnota konv, tržby, dönüşüm değeri, gelir,

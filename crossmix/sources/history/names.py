@@ -39,10 +39,11 @@ _MONTHS = (
 _PERIOD = re.compile(
     rf"(?:19|20)\d{{2}}[-_. ]?(?:[01]\d(?:[-_. ]?[0-3]\d)?|q[1-4]|[wk]{{1,2}}\d{{1,2}})(?!\d)|"
     rf"(?<![^\W_])(?:q[1-4]|[wk]{{1,2}}\d{{1,2}}|[01]?\d|(?:{_MONTHS})(?![^\W\d_]))[-_. ]*(?:19|20)\d{{2}}(?!\d)|"
-    rf"(?<!\d)(?:19|20)\d{{2}}(?!\d)|(?<![^\W_])(?:{_MONTHS})$|\s*\(\d+\)$",
+    rf"(?<!\d)(?:19|20)\d{{2}}(?!\d)|(?<![^\W_])(?:{_MONTHS})$|\s*\(\d+\)$|"
+    rf"(?<=[^\W_][-_. ])(?:page|seite|part|teil|batch|chunk|shard)[-_. ]?\d+$|(?<=[^\W_]-)\d{{12}}$",
     re.IGNORECASE,
 )
-"""Months, quarters, weeks, days and years in a name, and the number of a copy."""
+"""Months, quarters, weeks, days and years in a name, and the number of a copy, a page or a warehouse's part."""
 
 
 def without_period(name: str) -> str:

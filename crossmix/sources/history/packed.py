@@ -10,7 +10,10 @@ from pathlib import Path
 
 from crossmix.schema import DataError
 
-ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".orc")
+ENDINGS = (
+    *(".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".orc"),
+    *(".json", ".jsonl", ".ndjson"),
+)
 LARGEST = 500_000_000
 """Bytes of a table's text, or of all that an archive unpacks to: five million rows; more are no daily totals."""
 DEEPEST = 3

@@ -71,6 +71,8 @@ class Sheet:
     rows: list[list[str]]
     """Each as long as the header."""
     notes: list[str] = field(default_factory=list)
+    unfinished: str = ""
+    """What tells that more of it lies in further pages, as `paging.next`."""
 
 
 def is_total(text: str) -> bool:

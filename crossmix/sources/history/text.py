@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from crossmix.schema import DataError
-from crossmix.sources.history import kinds
+from crossmix.sources.history import json_tables, json_text, kinds
 from crossmix.sources.history.packed import LARGEST
 from crossmix.sources.history.sheet import HEADER_LINES, ROWS, Score, Sheet, framed
 
@@ -28,8 +28,8 @@ IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
 """How a line of iPinYou's raw logs begins: the bid's id and a time to the millisecond."""
 
 
-def read(path: Path, name: str, score: Score) -> Sheet:
-    """A text file, which may be gzipped.
+def read(path: Path, name: str, score: Score) -> list[Sheet]:
+    """A text file, which may be gzipped: one table, of JSON one or several.
 
     Args:
         name: for errors.
@@ -38,6 +38,15 @@ def read(path: Path, name: str, score: Score) -> Sheet:
         DataError: it is no text, no table, or too large.
     """
     text, encoding = decoded(path, name, score)
+    is_json = json_text.begins(text) and not _other_kind(text)
+    sheets = json_tables.read(text, name, stem(path), score) if is_json else [_table(text, name, stem(path), score)]
+    if encoding not in {"utf-8", "utf-8-sig"}:
+        sheets[0].notes.append(f"{sheets[0].stem!r} is read as {encoding.upper()}.")
+    return sheets
+
+
+def _table(text: str, name: str, called: str, score: Score) -> Sheet:
+    """A table of lines."""
     if IPINYOU.match(text):
         raise DataError(
             f"data.path: {name!r} looks like a raw iPinYou log, a line for each impression and no header; it is "
@@ -54,9 +63,7 @@ def read(path: Path, name: str, score: Score) -> Sheet:
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise DataError(f"data.path: {name!r} cannot be read ({error}); repair that line") from None
-    sheet = framed(name, stem(path), lines, score)
-    if encoding not in {"utf-8", "utf-8-sig"}:
-        sheet.notes.append(f"{sheet.stem!r} is read as {encoding.upper()}.")
+    sheet = framed(name, called, lines, score)
     if said:
         sheet.notes.append(f"The line `sep={separator}` of {sheet.stem!r} names the separator.")
     return sheet
@@ -128,7 +135,7 @@ def _other_kind(text: str) -> str | None:
         return "a web page"
     if start.startswith("<?xml"):
         return "XML"
-    return "JSON" if re.match(r'\[\s*[{\[]|\{\s*"', start) else None
+    return None
 
 
 def _named(text: str, score: Score) -> int:

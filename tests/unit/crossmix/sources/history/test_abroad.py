@@ -156,7 +156,6 @@ SENTENCES = {
         PLAIN.rename(columns={"revenue": "Takings"}).to_csv(index=False),
         r"revenue: .* no revenue; its columns 'Takings' are not read: name the one that is it \(--map revenue=NAME\)",
     ),
-    "json": (PLAIN.to_json(orient="records"), r"is JSON; save it as \.csv"),
     "web page": (f"<html><body>{PLAIN.to_html()}</body></html>", r"is a web page; save it as \.csv"),
 }
 

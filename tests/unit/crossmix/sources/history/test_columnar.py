@@ -121,7 +121,6 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "shortcut": (b"[InternetShortcut]\nURL=https://x\n", r"is a link; open it, download the table"),
     "Google sheet": (b'{"url":"https://docs.google.com/spreadsheets/d/x"}', r"a link to a Google sheet: choose File,"),
     "address": (b"https://example.com/x.csv\n", r"is a link: download what it names, and name that file"),
-    "JSON lines": (PLAIN.to_json(orient="records", lines=True).encode(), r"is JSON; save it as \.csv or \.xlsx"),
 }
 
 
