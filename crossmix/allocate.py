@@ -62,7 +62,9 @@ class Allocation:
     """Expected revenue / budget."""
     expected_roi_interval: tuple[float, float]
     static_revenue: float
-    """What the plan's static split should earn in the same market with the same budget."""
+    """What the plan's static split should earn in the same coming cycle with the same budget."""
+    usual_static_revenue: float
+    """The same of an average day without drift: what `crossmix whatif` calls today's split's."""
     binding: tuple[str, ...]
     """One sentence per limit that binds."""
     reasons: tuple[str, ...]
@@ -160,6 +162,7 @@ def explain(
         expected_roi=revenue / money,
         expected_roi_interval=(interval[0] / money, interval[1] / money),
         static_revenue=float(static.revenue_P.sum()),
+        usual_static_revenue=float(responder(static_P, money).revenue_P.sum()),
         binding=tuple(f"{one.platform}: {one.reason}" for one in shares if one.binding),
         reasons=overall(shares, decided, campaign),
         **({"belief": None, "moved": None} if decided is None else decided.as_dict()),

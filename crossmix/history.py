@@ -4,7 +4,12 @@ Feed it one `Outcome` per cycle; ask it for the fields of a `state.Layout`, per 
 sums cover the last `window` cycles (§2.4: 20), a cycle of age a with weight `decay`^a: response drifts, and old cycles
 tell less of the coming one.
 
-Shapes: B batch of campaigns, P platforms, W window.
+Where conversions of an account that ran before come late, those of a window are of other clicks than the window's:
+clicks that doubled this week, with the conversions of those before, look like a rate that halved. Conversions and
+revenue over clicks or money are then told as if as many clicks had been due as there were: times clicks over clicks due
+by the delay's law.
+
+Shapes: B batch of campaigns, P platforms, W window, D + 1 delays.
 """
 
 from __future__ import annotations
@@ -66,6 +71,8 @@ class History:
         cycle_budget_B: planned budget per cycle, (B,), currency.
         minimum_BP, maximum_BP: limits, shown in the state.
         share_BP: the split in force before the first cycle.
+        delay_BPD: probability that a conversion becomes known d cycles after its click, (B, P, D + 1), of an account
+            that ran before; `None`: conversions are told over the clicks of the same cycles.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class History:
         minimum_BP: Tensor,
         maximum_BP: Tensor,
         share_BP: Tensor,
+        delay_BPD: Tensor | None = None,
     ) -> None:
         batch, platforms = share_BP.shape
         kind: Any = {"dtype": share_BP.dtype, "device": share_BP.device}
@@ -88,6 +96,13 @@ class History:
         self.minimum_BP, self.maximum_BP = minimum_BP.expand(batch, platforms), maximum_BP.expand(batch, platforms)
         self.share_BP = share_BP
         self.ring_WQBP = torch.zeros(window, 6, batch, platforms, **kind)
+        late = delay_BPD is not None and bool((delay_BPD[..., 1:] > 0).any())
+        self.delay_DBP = delay_BPD.to(share_BP).permute(2, 0, 1) if late and delay_BPD is not None else None
+        """`None`: all come at once."""
+        self.due_WBP = torch.zeros(window, batch, platforms, **kind)
+        """Clicks that conversions were due of, as the ring's."""
+        self.clicks_DBP = torch.zeros(0, batch, platforms, **kind)
+        """Of the last cycles, newest first."""
         self.cycles = 0
         """Cycles taken in."""
         self.spent_BP = torch.zeros(batch, platforms, **kind)
@@ -105,11 +120,13 @@ class History:
         arrived_revenue_BP: Tensor,
         supply_cost_BP: Tensor,
         share_BP: Tensor,
+        known_BP: Tensor | None = None,
     ) -> None:
         """Take in a finished cycle.
 
         Conversions come late: `arrived_*` are those that became known in this cycle, whenever their impression was.
-        `supply_cost_BP`: what all of the cycle's requests would have cost, currency.
+        `supply_cost_BP`: what all of the cycle's requests would have cost, currency. `known_BP`: false where nothing is
+        known of the cycle, of which no conversions are due then; `None`: all is.
         """
         row = torch.stack(
             [
@@ -122,6 +139,7 @@ class History:
             ]
         )
         self.ring_WQBP[self.cycles % self.window] = row
+        self.due_WBP[self.cycles % self.window] = self._due_BP(outcome.clicks, known_BP)
         self.cycles += 1
         self.spent_BP = self.spent_BP + outcome.spend
         self.elapsed_B = self.elapsed_B + 1
@@ -131,6 +149,20 @@ class History:
         # Without a single win there is no price to see: the last one stands.
         self.log_price_BP = torch.where(price_BP > 0, price_BP.clamp(min=1e-8).log(), self.log_price_BP)
         self.log_supply_BP = (supply_cost_BP / self.cycle_budget_B[:, None].clamp(min=1e-12)).clamp(min=1e-4).log()
+
+    def _due_BP(self, clicks_BP: Tensor, known_BP: Tensor | None) -> Tensor:
+        """Clicks that conversions of this cycle are due of; those that are not known, before the first cycle too, are
+        taken as the mean of those that are."""
+        if self.delay_DBP is None:
+            return clicks_BP
+        seen_BP = torch.ones_like(clicks_BP, dtype=torch.bool) if known_BP is None else known_BP
+        newest_BP = torch.where(seen_BP, clicks_BP, torch.nan)
+        self.clicks_DBP = torch.cat([newest_BP[None], self.clicks_DBP])[: len(self.delay_DBP)]
+        law_DBP = self.delay_DBP[: len(self.clicks_DBP)]
+        mean_BP = self.clicks_DBP.nanmean(0).nan_to_num(0.0)
+        told_DBP = torch.where(self.clicks_DBP.isfinite(), self.clicks_DBP, mean_BP)
+        due_BP = (law_DBP * told_DBP).sum(0) + (1 - law_DBP.sum(0)).clamp(min=0) * mean_BP
+        return torch.where(seen_BP, due_BP, 0.0)
 
     def restart(self, horizon: float | Tensor) -> None:
         """Begin a new flight: elapsed cycles and spend start from 0, the window stays."""
@@ -166,6 +198,11 @@ class History:
         def ratio(top: Tensor, bottom: Tensor) -> Tensor:
             return top / bottom.clamp(min=1e-12) * (bottom > 0)
 
+        if self.delay_DBP is not None:
+            due_BP = torch.einsum("w,wbp->bp", self.weight_W[age_W], self.due_WBP)
+            sums_QBP = _for_own_clicks(sums_QBP, due_BP)
+            last_QBP = _for_own_clicks(last_QBP, self.due_WBP[(self.cycles - 1) % self.window])
+
         planned_so_far_B = (self.elapsed_B * self.cycle_budget_B + self.shift_B).clamp(min=1e-12)
         platform = {
             "previous_share": self.share_BP,
@@ -193,3 +230,13 @@ class History:
             "windowed_cvr": ratio(total_QB[_CONVERSIONS], total_QB[_CLICKS]),
         }
         return layout.stack(platform, campaign)
+
+
+def _for_own_clicks(sums_QBP: Tensor, due_BP: Tensor) -> Tensor:
+    """Sums whose conversions and revenue are what as many would have brought as there were clicks."""
+    clicks_BP = sums_QBP[_CLICKS]
+    factor_BP = torch.where((due_BP > 0) & (clicks_BP > 0), clicks_BP / due_BP.clamp(min=1e-12), 1.0)
+    parts = list(sums_QBP)
+    for place in (_CONVERSIONS, _REVENUE):
+        parts[place] = parts[place] * factor_BP
+    return torch.stack(parts)

@@ -70,7 +70,7 @@ class CampaignDecision(Part):
     part: float
     """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, all."""
     revenue: float
-    """Expected as today."""
+    """Expected as today, by the judged fit; `crossmix whatif` tells that of the served one."""
     gain: float
     """Mean of what the change is expected to earn more."""
     gain_interval: tuple[float, float]

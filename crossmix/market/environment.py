@@ -174,6 +174,7 @@ class MarketEnvironment:
             minimum_BP=self.limits.minimum_P,
             maximum_BP=self.limits.maximum_P,
             share_BP=self.static_BP,
+            delay_BPD=self.delay_BPD if self.market.of_totals else None,
         )
         self.cycle = -self.config.window
         none = torch.zeros(shape, device=self.device)
@@ -234,7 +235,7 @@ class MarketEnvironment:
         first = self.delay_BPD[..., 0]
         due = [self.pending_DBP[k, 0] + first * part for k, part in enumerate((outcome.conversions, outcome.revenue))]
         after = copy(self.history)
-        after.ring_WQBP = self.history.ring_WQBP.clone()
+        after.ring_WQBP, after.due_WBP = self.history.ring_WQBP.clone(), self.history.due_WBP.clone()
         after.update(outcome, due[0], due[1], self.conditions.supply_cost(), share_BP)
         return after.statistics((self.weekday_B + 1) % 7)
 

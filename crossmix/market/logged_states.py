@@ -8,7 +8,7 @@ import torch
 
 from crossmix.config import Config
 from crossmix.history import History, Outcome
-from crossmix.market.fit.evidence import supplies
+from crossmix.market.fit.evidence import history_supplies, inferred, supplies
 from crossmix.market.fit.log import Log, read
 from crossmix.market.fit.today import today
 from crossmix.schema import Dataset
@@ -25,7 +25,8 @@ def statistics(dataset: Dataset, config: Config, log: Log | None = None) -> pd.D
     """
     log = read(dataset) if log is None else log
     times, campaigns, platforms = log.shape
-    cells = supplies(config, log)
+    whole = inferred(config, log) if log.meta.aggregate else None
+    cells = supplies(config, log) if whole is None else history_supplies(config, log, whole)
     requests = np.stack([[cell.requests for cell in row] for row in cells]).transpose(2, 0, 1)
     cost = np.stack([[cell.cost() for cell in row] for row in cells]).transpose(2, 0, 1)
     planned, low, high = log.planned(dataset)
@@ -48,6 +49,7 @@ def statistics(dataset: Dataset, config: Config, log: Log | None = None) -> pd.D
         minimum_BP=tensor(np.where(np.isfinite(low), low, config.limits.minimum)),
         maximum_BP=tensor(np.where(np.isfinite(high), high, config.limits.maximum)),
         share_BP=tensor(share[0]),
+        delay_BPD=None if whole is None else tensor(np.broadcast_to(whole.delay, (campaigns, *whole.delay.shape))),
     )
     start = pd.Timestamp(log.meta.start).tz_localize(None)
     width = pd.Timedelta(hours=log.meta.cycle_hours)

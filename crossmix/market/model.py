@@ -27,6 +27,9 @@ VERSION = 2
 SERVED = "served"
 """Folder beside market.json with the market that answers are made of, where that is another: fitted on all periods."""
 
+DUE = "cvr_due"
+"""Name in `Market.path` of the conversion rate over the clicks that a cycle's conversions are due of."""
+
 # Scalar parameters per campaign and platform: name -> (unit, meaning).
 PARAMETERS: dict[str, tuple[str, str]] = {
     "requests": ("requests per cycle", "mean auction requests of an average weekday"),
@@ -146,7 +149,8 @@ class Market:
     """Mean predicted click probability of those impressions, (C, G, P)."""
     path: dict[str, Tensor] = field(default_factory=dict)
     """What the fitted cycles were like: requests, level, ctr and cvr multipliers (smoothed), of a spend history those
-    of value too, each (T, C, P)."""
+    of value too, each (T, C, P). cvr is over the clicks of the same cycle, `DUE`, where conversions of a history come
+    late, over those that they are due of."""
     scenario: dict[str, Any] = field(default_factory=dict)
     """Of a shifted market: `shifts`, a list in the order of `crossmix.market.shift.shift` calls; of a task of the log's
     strata: `task`. Plain names and numbers."""

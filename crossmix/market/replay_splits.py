@@ -13,7 +13,7 @@ import torch
 from crossmix.history import Outcome
 from crossmix.market.conditions import STORED, nominal, scaled
 from crossmix.market.mechanism import counts, expected
-from crossmix.market.model import Market
+from crossmix.market.model import DUE, Market
 
 
 def retrace(
@@ -31,7 +31,7 @@ def retrace(
     times, campaigns, platforms = market.path["requests"].shape
     index = torch.arange(campaigns).repeat(times)
     path = {name: table.reshape(times * campaigns, platforms) for name, table in market.path.items()}
-    factors = {STORED.get(name, name): factor for name, factor in path.items() if name != "requests"}
+    factors = {STORED.get(name, name): factor for name, factor in path.items() if name not in ("requests", DUE)}
     moved = scaled(nominal(market, index), **factors)
     conditions = replace(moved, requests=path["requests"].clamp(min=1))
     planned = torch.as_tensor(planned_TCP, dtype=torch.float32)[:times].reshape(times * campaigns, platforms)

@@ -32,7 +32,7 @@ from crossmix.config import ConfigError
 from crossmix.market.conditions import Conditions, nominal, scaled
 from crossmix.market.curves import marginal
 from crossmix.market.draws import doubled, drawn_around, spread
-from crossmix.market.model import Market
+from crossmix.market.model import DUE, Market
 from crossmix.market.reach import ever as ever_spent
 from crossmix.market.reach import reaching
 from crossmix.response import FARTHEST, FIRST, Ever
@@ -209,11 +209,16 @@ def _moment(weekday: int | None, present: bool) -> str:
 
 
 def _recent(market: Market, slot: int) -> dict[str, Tensor]:
-    """Mean multipliers of the last week fitted on, (P,) each: over whole weeks the weekday's own factors cancel."""
+    """Mean multipliers of the last week fitted on, (P,) each: over whole weeks the weekday's own factors cancel.
+
+    Where conversions come late, their rate is that over the clicks that they are due of: clicks that rose last week
+    have brought few of theirs yet.
+    """
     if not market.path:
         raise ConfigError("present: this market carries no record of its cycles; fit it again, or leave `present` out")
     cycles = max(1, round(WEEK_HOURS / market.cycle_hours))
-    return {name: market.path[name][-cycles:, slot].mean(0) for name in ("level", "ctr", "cvr")}
+    told = {"level": "level", "ctr": "ctr", "cvr": DUE if DUE in market.path else "cvr"}
+    return {name: market.path[stored][-cycles:, slot].mean(0) for name, stored in told.items()}
 
 
 def _today(market: Market, slot: int, named: Mapping[str, float] | None) -> Tensor:

@@ -189,6 +189,10 @@ PROVED_AT = (
     "What was proved is the change at today’s budget of {:,.2f} {} per cycle. What this split earns above today’s "
     "split of the asked budget is what the fit expects."
 )
+UNSURE = (
+    "not recommended: the split of the column `fit alone` should earn {:,.2f} in it by the fit alone; with what the "
+    "data leave open it is likelier to lose than to gain"
+)
 USUAL = "as usual"
 """What `PlatformAllocation.differs` says where nothing does."""
 DRIFTED = (
@@ -225,6 +229,7 @@ def table(
     otherwise = {} if fit_alone is None else {one.platform: one.share for one in fit_alone.platforms}
     kept = "" if fit_alone is None else ", split as today"
     column = "" if fit_alone is None else f"  {'fit alone':>9}"
+    usual = f"{answer.usual_static_revenue:,.2f} on an average day without drift"
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle{kept}",
         "",
@@ -250,12 +255,12 @@ def table(
     lines += [
         "",
         *([together(answer.budget, held, answer.currency)] if held and alone else []),
-        f"expected revenue {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval [{low:,.2f}, {high:,.2f}] "
-        f"({error}); ROI {answer.expected_roi:.2f}",
-        f"the plan's static split should earn {answer.static_revenue:,.2f}"
+        f"expected revenue of the coming cycle {answer.expected_revenue:,.2f} {answer.currency}, 95 % interval "
+        f"[{low:,.2f}, {high:,.2f}] ({error}); ROI {answer.expected_roi:.2f}",
+        f"the plan's static split should earn {answer.static_revenue:,.2f} in it, {usual}"
         if fit_alone is None
-        else f"not recommended: the split of the column `fit alone` should earn {fit_alone.expected_revenue:,.2f} by "
-        "the fit alone; with what the data leave open it is likelier to lose than to gain",
+        else f"today's split should earn {usual}",
+        *([] if fit_alone is None else [UNSURE.format(fit_alone.expected_revenue)]),
         *([] if answer.belief is None else [f"note: {DRIFTED if drifted else SEEN}"]),
         *answer.reasons,
         *(f"note: {note}" for note in answer.notes),

@@ -239,6 +239,7 @@ def _push(live: Live, start: Start, settings: Settings) -> None:
     from crossmix.ledger.locks import PUSHER, Lead
     from serving import app as server
     from serving.feedback.guard import Doorkeeper
+    from serving.feedback.late import Late
     from serving.feedback.materialise import Pusher
     from serving.live.beside import Seeding
 
@@ -248,7 +249,7 @@ def _push(live: Live, start: Start, settings: Settings) -> None:
     pusher = Pusher(
         live, start.features, window=config.window, decay=config.decay, silent=config.serving.guard.silent,
         clock=start.clock, writes=writes, lead=lead if writes else None, offline=start.beside is None,
-        trial=live.trial, guard=Doorkeeper(live, config.serving.guard),
+        trial=live.trial, guard=Doorkeeper(live, config.serving.guard), late=Late(live),
     )  # fmt: skip
     live.watch(pusher)
 

@@ -34,6 +34,7 @@ from serving.feedback.cells import Cells, Flight, cells
 from serving.feedback.feature_rows import Seeds, push_rows
 from serving.feedback.gaps import NOTHING, Missing, missing
 from serving.feedback.guard import NONE, Doorkeeper, Unbelieved, told
+from serving.feedback.late import Late
 from serving.feedback.server import Pushing, Tried
 from serving.feedback.statistics import Known, Row, rows_of
 
@@ -117,6 +118,7 @@ class Pusher(Loop):
         offline: whether rows are kept in the feature folder beside the online store.
         trial: of a server that may have a version on trial, whose arm is then one more.
         guard: says which reports are not believed; `None`: all are.
+        late: says how late conversions come; `None`: they are told over the clicks of the same cycles.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Pusher(Loop):
         offline: bool = True,
         trial: Tried | None = None,
         guard: Doorkeeper | None = None,
+        late: Late | None = None,
     ) -> None:
         super().__init__("pusher", seconds, self._push, expected=(StoreAwayError,))
         self.live, self.folder, self.clock, self.arms = live, Path(folder), clock, tuple(arms)
@@ -153,7 +156,7 @@ class Pusher(Loop):
         self._rested: Hashable = None
         """The mark with which a look at all found nothing to do; `None`: the last one found something."""
         self._until: datetime | None = None
-        self._seeds = Seeds(self.folder)
+        self._seeds, self._late = Seeds(self.folder), late
 
     # ---- a round -----------------------------------------------------------------------------------------------------
 
@@ -377,13 +380,14 @@ class Pusher(Loop):
         name = one.campaign.campaign_id
         if one.wanted and name in self._seeds.faults:
             raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
+        delay_PD = None if self._late is None else self._late.of(name)
         # Before anything was served or reported there is nothing to say: the log's statistics serve.
         for cycle in range(0) if first is None else one.wanted[max(first - one.wanted.start, 0) :]:
             then = read.newest
             if cycle < one.newest:
                 then = cells(read.flight, cycle, self.silent, as_known_then=True)
             if then is not None:
-                known.append(Known(one.campaign, then, seeds.get(name, {})))
+                known.append(Known(one.campaign, then, seeds.get(name, {}), delay_PD))
         return known
 
     def _add(self, batch: _Batch, read: _Read, rows: list[Row]) -> None:

@@ -50,6 +50,8 @@ class Known:
     """Up to the cycle of the row."""
     seeds: Mapping[str, Array]
     """`SEEDED` as the log last said them, (P,) each; empty where it does not know the campaign."""
+    delay_PD: Array | None = None
+    """Law of the delay of conversions of an account that ran before, (P, D + 1); `None`: told as they come."""
 
 
 def row_of(
@@ -83,8 +85,10 @@ def _together(known: Sequence[Known], platforms: Sequence[str], window: int, dec
     newest = len(every[0].told_CP) - 1
     calendars = [one.campaign.calendar for one in known]
     flights = _Flights.of(every)
-    history = _history([one.campaign for one in known], platforms, every, window, decay)
-    for cycle in range(max(newest + 1 - window, 0), newest + 1):
+    delay_BPD = _delays([one.delay_PD for one in known], len(platforms))
+    history = _history([one.campaign for one in known], platforms, every, window, decay, delay_BPD)
+    before = 0 if delay_BPD is None else delay_BPD.shape[2] - 1
+    for cycle in range(max(newest + 1 - window - before, 0), newest + 1):
         _feed(history, flights, cycle)
     coming_B = [cells.plan_C[-1] for cells in every]
     so_far_B = [cells.plan_C[:-1].sum() for cells in every]
@@ -159,7 +163,12 @@ class _Flights:
 
 
 def _history(
-    campaigns: Sequence[Campaign], platforms: Sequence[str], every: Sequence[Cells], window: int, decay: float
+    campaigns: Sequence[Campaign],
+    platforms: Sequence[str],
+    every: Sequence[Cells],
+    window: int,
+    decay: float,
+    delay_BPD: Array | None,
 ) -> History:
     from crossmix.history import History
 
@@ -172,7 +181,22 @@ def _history(
         minimum_BP=_tensor(np.stack([one.minimum_P for one in limits])),
         maximum_BP=_tensor(np.stack([one.maximum_P for one in limits])),
         share_BP=_tensor(np.stack([cells.share_CP[0] for cells in every])),
+        delay_BPD=None if delay_BPD is None else _tensor(delay_BPD),
     )
+
+
+def _delays(laws: Sequence[Array | None], platforms: int) -> Array | None:
+    """The laws of several flights, (B, P, D + 1), at once where one has none; `None`: no one has."""
+    longest = max((law.shape[1] for law in laws if law is not None), default=1)
+    if longest == 1:
+        return None
+    delay_BPD = np.zeros((len(laws), platforms, longest))
+    delay_BPD[..., 0] = 1.0
+    for row_PD, law in zip(delay_BPD, laws, strict=True):
+        if law is not None:
+            row_PD[:] = 0.0
+            row_PD[:, : law.shape[1]] = law
+    return delay_BPD
 
 
 def _feed(history: History, flights: _Flights, cycle: int) -> None:
@@ -185,7 +209,8 @@ def _feed(history: History, flights: _Flights, cycle: int) -> None:
     conversions, revenue = (_tensor(flights.arrived_BCPQ[:, cycle, :, q]) for q in range(2))
     planned = _tensor(np.where(flights.known_BCP[:, cycle], flights.told_BCP[:, cycle], 0.0))
     outcome = Outcome(requests, impressions, clicks, conversions, revenue, spend, planned)
-    history.update(outcome, conversions, revenue, torch.zeros_like(spend), _tensor(flights.share_BCP[:, cycle]))
+    share, known = _tensor(flights.share_BCP[:, cycle]), _tensor(flights.known_BCP[:, cycle]).bool()
+    history.update(outcome, conversions, revenue, torch.zeros_like(spend), share, known)
 
 
 def _newest_known(known_BCP: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

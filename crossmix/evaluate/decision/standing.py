@@ -154,7 +154,7 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         what = f"{way(own.part, own.new)} ({shares})"
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
+        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f}, as judged, against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
         f"more with probability {probability(own.probability)} (by the judged fit alone {fitted:+,.2f}; tables tell "
         "the served one)"

@@ -53,7 +53,8 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(gain_N, least)
     now = sum(float(one.change.now_P.sum()) for one in judged)
     detail = (
-        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, {interval(low, high, least)}"
+        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle, as judged, against as today, "
+        f"{interval(low, high, least)}"
         f"{relative(float(gain_N.mean()), now, ', ', ' of revenue')}{_parts(judged)}"
         f"{_probes(judged, case.market.currency)}"
     )

@@ -18,14 +18,14 @@ import torch
 from crossmix.artifacts import MarketReport
 from crossmix.config import Config
 from crossmix.market.fit import contexts as resampled
-from crossmix.market.fit import delays, estimators, strata
+from crossmix.market.fit import delays, estimators, rate_of_due, strata
 from crossmix.market.fit.evidence import Evidence, gathered, volume
 from crossmix.market.fit.log import Array, Log, read
 from crossmix.market.fit.notes import notes
 from crossmix.market.fit.plan import plan_of, tensor
 from crossmix.market.fit.regions import by_region
 from crossmix.market.fit.today import largest
-from crossmix.market.model import NEUTRAL, PARAMETERS, SERVED, Market, save
+from crossmix.market.model import DUE, NEUTRAL, PARAMETERS, SERVED, Market, save
 from crossmix.market.replay_splits import retrace
 from crossmix.schema import Dataset
 
@@ -93,7 +93,7 @@ def estimate(
     fusion = None if log.meta.aggregate else fusion
     contexts = resampled.contexts(config, log, fusion)
     response, response_mean = resampled.responses(log, fusion, contexts.cycle_group_CT)
-    offer, rates = _offer(log, evidence), _rates(log, evidence, contexts.rate_CNP)
+    offer, rates = _offer(log, evidence), _rates(config, log, evidence, contexts.rate_CNP)
     planned, low, high = log.planned(dataset)
     values = offer.values | rates.values | _given(evidence)
     untried = np.zeros(log.shape[1:], bool) if evidence.whole is None else evidence.whole.untried
@@ -144,7 +144,8 @@ def estimate(
             "ctr": tensor(rates.ctr_path_TCP),
             "cvr": tensor(rates.cvr_path_TCP),
         }
-        | ({} if evidence.whole is None else {"value": tensor(evidence.slow("value"))}),
+        | ({} if evidence.whole is None else {"value": tensor(evidence.slow("value"))})
+        | ({} if rates.cvr_due_TCP is None else {DUE: tensor(rates.cvr_due_TCP)}),
     )
     if planned[:train].sum() > 0 and not log.plan_from_spend:
         market.value["pacing"][:] = tensor(_pacing(market, planned, _spent(log)))
@@ -209,9 +210,11 @@ class _Rates:
     ctr_path_TCP: Array
     """Multiplier of the rate in every training cycle, as the next one."""
     cvr_path_TCP: Array
+    cvr_due_TCP: Array | None
+    """The same over the clicks that they are due of; `None`: they come at once."""
 
 
-def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
+def _rates(config: Config, log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
     train = log.train_cycles
     totals = {name: table[:train] for name, table in log.totals(log.fitted_rows()).items()}
     clicks, conversions = totals["clicks"], totals["conversions"]
@@ -245,6 +248,7 @@ def _rates(log: Log, evidence: Evidence, context_rate_CNP: Array) -> _Rates:
         week=week,
         ctr_path_TCP=estimators.path(clicks, followed, ctr, *ctr_drift) * slow_ctr * week_TCP,
         cvr_path_TCP=estimators.path(conversions, on_path, cvr, *path_drift) * slow_cvr,
+        cvr_due_TCP=rate_of_due.path(conversions, owed, evidence, cvr_drift, log.meta.cycle_hours, config.levels),
     )
 
 

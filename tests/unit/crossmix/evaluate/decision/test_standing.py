@@ -58,7 +58,7 @@ def test_proved_says_what_it_gains() -> None:
     found = standing([PASSED], decision(OWN), "x")
     assert (found.word, found.first_test) == ("proved", None)
     assert found.lines() == [
-        "PROVED: the recommended split of 1,000.00 EUR per cycle earns +120.00 against as today (+6.0%), "
+        "PROVED: the recommended split of 1,000.00 EUR per cycle earns +120.00, as judged, against as today (+6.0%), "
         "90 % interval [+20.00, +220.00], more with probability 0.98 (by the judged fit alone +120.00; tables tell "
         "the served one)"
     ]

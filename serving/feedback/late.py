@@ -1,0 +1,61 @@
+"""How late the conversions of served campaigns come, by the bundle that serves.
+
+Shapes: P platforms, D + 1 cycles of delay; those of `crossmix.market.level_evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from crossmix.bundle import Bundle
+    from serving.feedback.guard import Guarded
+
+Array = NDArray[Any]
+
+
+class Late:
+    """The laws of the bundle that serves, read once each.
+
+    Args:
+        live: the server.
+    """
+
+    def __init__(self, live: Guarded) -> None:
+        self.live = live
+        self._of: tuple[str, dict[str, Array]] = ("", {})
+
+    def of(self, campaign: str) -> Array | None:
+        """Probability that a conversion comes d cycles after its click, (P, D + 1), of an account that ran before;
+        `None`: the bundle does not tell, or they come at once, or it is of a log of impressions.
+
+        Raises:
+            UsualError: the bundle's file is not of this version.
+        """
+        bundle = self.live.bundle
+        if self._of[0] != bundle.digest:
+            self._of = bundle.digest, _laws(bundle, self.live.platforms)
+        return self._of[1].get(campaign)
+
+
+def _laws(bundle: Bundle, platforms: Sequence[str]) -> dict[str, Array]:
+    file = bundle.extra("usual.npz")
+    if file is None:
+        return {}
+    from crossmix.market import usual_file
+
+    named = usual_file.load(file)
+    # Only an account whose totals were fitted has an elasticity of its own.
+    if tuple(named.platforms) != tuple(platforms) or not bool((named.usual.elasticity > 0).any()):
+        return {}
+    law_CPD = named.usual.delay_DCP.permute(1, 2, 0).numpy()
+    return {
+        name: law_PD for name, law_PD in zip(named.campaigns, law_CPD, strict=True) if bool(np.any(law_PD[:, 1:] > 0))
+    }
+
+
+__all__ = ["Late"]
