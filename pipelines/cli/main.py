@@ -149,7 +149,7 @@ def allocate(
             plain = [one.as_dict() | {"beside": beside(out)} for one in answers]
             print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
         else:
-            print("\n\n".join([*(one.table() for one in answers), *beside(out)]))
+            print("\n\n".join([*(one.table() for one in answers), *answer.in_all(answers), *beside(out)]))
 
 
 @app.command()

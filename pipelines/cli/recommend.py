@@ -157,6 +157,30 @@ def allocate(
     return tuple(answers)
 
 
+def in_all(answers: Sequence[Answer | Over]) -> list[str]:
+    """What all campaigns come to, a paragraph per currency for a terminal; none of fewer than two that run."""
+    running = [one for one in answers if isinstance(one, Answer)]
+    told = []
+    for currency in sorted({one.allocation.currency for one in running}):
+        own = [one.allocation for one in running if one.allocation.currency == currency]
+        money = sum(one.budget for one in own)
+        if len(own) < 2 or money <= 0:
+            continue
+        by: dict[str, float] = {}
+        for platform in (part for one in own for part in one.platforms):
+            by[platform.platform] = by.get(platform.platform, 0.0) + platform.amount
+        shown = ", ".join(
+            f"{name} {part:,.2f} ({part / money:.1%})" for name, part in sorted(by.items(), key=lambda item: -item[1])
+        )
+        revenue, static = (sum(getattr(one, key) for one in own) for key in ("expected_revenue", "static_revenue"))
+        told.append(
+            f"all {len(own)} campaigns that run: {money:,.2f} {currency} for the next cycle: {shown}\n"
+            f"expected revenue of the coming cycle {revenue:,.2f} {currency} in all (the plans' static splits: "
+            f"{static:,.2f}); the campaigns' errors are not independent, so that their intervals do not add up"
+        )
+    return told
+
+
 def _asked(bundle: Bundle, campaign: str | None, given: Mapping[str, object]) -> list[str]:
     """Whose budgets are split; `given`: options that are one campaign's own, true where they were given."""
     if campaign is not None:

@@ -14,7 +14,7 @@ from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
 from crossmix.state import ALLOCATION
 from pipelines.cli import standing
-from pipelines.cli.recommend import DRIFTED, PROVED_AT, SEEN, Answer, Over, allocate, bundle_of, table
+from pipelines.cli.recommend import DRIFTED, PROVED_AT, SEEN, Answer, Over, allocate, bundle_of, in_all, table
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, PASSED, decision
@@ -43,6 +43,27 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
     assert DRIFTED not in table(usual)
     assert f"note: {SEEN}" in table(usual)
     assert SEEN not in table(answer)
+
+
+def test_campaigns_that_run_are_summed_by_currency(tmp_path: Path) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=2)
+    bundle = publish(tmp_path / "bundle", market=market)
+    statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
+    first, second = (
+        replace(split, budget=money, currency="EUR", expected_revenue=revenue, static_revenue=static,
+                platforms=tuple(one._replace(amount=part) for one, part in zip(split.platforms, parts, strict=True)))
+        for name, money, revenue, static, parts in (("c0", 100.0, 310.5, 300.0, (25.0, 75.0)),
+                                                    ("c1", 300.0, 1_000.0, 980.0, (275.0, 25.0)))
+        for split in (explain(bundle, statistics, name, bundle.responses[name]),)
+    )  # fmt: skip
+    over = Over("c2", "2025-03-01")
+    assert in_all([Answer(first, None), over, Answer(second, None)]) == [
+        "all 2 campaigns that run: 400.00 EUR for the next cycle: p0 300.00 (75.0%), p1 100.00 (25.0%)\n"
+        "expected revenue of the coming cycle 1,310.50 EUR in all (the plans' static splits: 1,280.00); the campaigns' "
+        "errors are not independent, so that their intervals do not add up"
+    ]
+    assert in_all([Answer(first, None), over]) == []
+    assert in_all([Answer(first, None), Answer(replace(second, currency="USD"), None)]) == []
 
 
 def unregistered(out: Path, probability: float = 0.7) -> Bundle:
