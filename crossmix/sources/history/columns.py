@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
-from crossmix.sources.history.currencies import CODES, agreed, is_code, named
+from crossmix.sources.history.currencies import CODES, agreed, is_code, is_sign, named
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.more_names import MORE
 
@@ -164,14 +164,17 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _BRACKET = re.compile(r"[(\[]\s*([^)\]]*?)\s*[)\]]")
-_MONEY = re.compile(rf"[€$£¥₹]|\b(?:{'|'.join(sorted(CODES))})\b|(?<=^[kmt])(?:{'|'.join(sorted(CODES))})$")
+_WIDE = str.maketrans("（）［］【】", "()[][]")
+_MONEY = re.compile(rf"[€$£¥₹円元원]|\b(?:{'|'.join(sorted(CODES))})\b|(?<=^[kmt])(?:{'|'.join(sorted(CODES))})$")
 _UNITS: Mapping[str, float] = MappingProxyType(
     {
         **dict.fromkeys(("k", "000", "000s", "thousand", "thousands", "tsd", "tausend", "milliers", "miles"), 1e3),
         **dict.fromkeys(("migliaia", "milhares", "duizend", "tys", "tis", "тыс", "千"), 1e3),
         **dict.fromkeys(("mio", "mn", "mln", "million", "millions", "millionen", "млн", "百万"), 1e6),
         **dict.fromkeys(("cent", "cents", "ct", "cts", "pence", "öre", "øre", "paise"), 0.01),
-        "万": 1e4,
+        **dict.fromkeys(("lakh", "lakhs", "lac", "lacs"), 1e5),
+        **dict.fromkeys(("crore", "crores"), 1e7),
+        **{"천": 1e3, "万": 1e4, "만": 1e4, "백만": 1e6, "亿": 1e8, "億": 1e8, "억": 1e8},
     }
 )
 """What a figure is counted in, by the words in brackets behind its name."""
@@ -224,7 +227,7 @@ def plain(name: str) -> str:
 
 def _plain(name: str) -> str:
     text = unit_of(name)[0]
-    text = _BRACKET.sub(lambda match: "" if match.group(1) in {*CODES, *"€$£¥"} else f" {match.group(1)} ", text)
+    text = _BRACKET.sub(lambda found: "" if found[1] in CODES or is_sign(found[1]) else f" {found[1]} ", text)
     words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
     if len(words) > 1 and words[-1] in CODES and " ".join(words) not in _OF:
         words.pop()
@@ -233,7 +236,7 @@ def _plain(name: str) -> str:
 
 def unit_of(name: str) -> tuple[str, float]:
     """A column's name in lower case without the unit that its figures are in, and that unit: `spend`, 1000."""
-    text = name.strip().lower()
+    text = name.strip().lower().translate(_WIDE)
     for match in _BRACKET.finditer(text):
         inside = re.sub(r"^in\s+|[.'’\s]", "", match[1])
         bare = _MONEY.sub("", inside)
@@ -249,8 +252,8 @@ def unit_of(name: str) -> tuple[str, float]:
 def currency_of(name: str) -> str | None:
     """The currency that a column's name ends with or has in brackets, as EUR."""
     name = unit_of(name)[0]
-    for text in (*_BRACKET.findall(name), re.sub(r"[\W_]+", " ", name).rpartition(" ")[2]):
-        if is_code(text) and (text.strip() in CODES or not text.strip().isalpha()):
+    for text in (*_BRACKET.findall(name.translate(_WIDE)), re.sub(r"[\W_]+", " ", name).rpartition(" ")[2]):
+        if is_code(text) and (text.strip() in CODES or not (text.isascii() and text.strip().isalpha())):
             return named(text)
     return None
 

@@ -62,5 +62,10 @@ def is_column(name: str) -> bool:
 
 def is_code(text: str) -> bool:
     """Whether a cell is a currency: a code of three letters, or a sign."""
-    plain = text.strip().lower()
-    return bool(re.fullmatch(r"[a-z]{3}", plain)) or plain.rstrip(".") in _ONE or plain.rstrip(".") in _SEVERAL
+    return bool(re.fullmatch(r"[a-z]{3}", text.strip().lower())) or is_sign(text)
+
+
+def is_sign(text: str) -> bool:
+    """Whether a text is a currency's sign or word: `€`, `Rs.`, `원`."""
+    plain = text.strip().lower().rstrip(".")
+    return plain in _ONE or plain in _SEVERAL

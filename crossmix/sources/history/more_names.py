@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 _MORE = {
     "date": """
-        start time, time, date range start,
+        start time, time, date range start, 일별,
         дата, день, dzień, data dzień, den, gün, tarih, 日, 일, 날짜, 일자, päivä, nap, zi, ziua,
         ngày, hari, tanggal, วัน, วันที่, יום, תאריך, اليوم, التاريخ, ημέρα, ημερομηνία, dan, datum dan, deň,
         dátum, data zi, kw, cw, calendar week, sem, uge, vecka, uke, tydzień, týden, týdeň, týždeň, viikko, hét, hafta,
@@ -31,19 +31,22 @@ _MORE = {
         стоимость, расход руб, koszt, koszty, wydatki, wydana kwota, cena, náklady, útrata, maliyet, harcama,
         harcanan tutar, kostnad, kostnader, spenderat belopp, forbrug, omkostninger, 消化金額, コスト, 消耗, 花費, 비용,
         지출 금액, kustannus, költség,
+        advertiser cost, advertiser cost adv currency, media cost adv currency, 총비용 vat포함 원,
         adn cost, local spend amount, local spend, amount spent total, sum cost,
         cheltuieli, suma cheltuită, κόστος, δαπάνη, עלות, הוצאה,
         التكلفة, المبلغ الذي تم إنفاقه, chi phí, số tiền đã chi tiêu, biaya, jumlah yang dibelanjakan,
         ค่าใช้จ่าย, จำนวนเงินที่ใช้ไป, витрати, вартість, trošak, potrošnja, 消费, 광고비, 총비용
         """,
     "impressions": """
-        paid impressions, displays, показы, wyświetlenia, wyśw, zobrazení, zobr, gösterimler, gösterim, gösterim sayısı,
+        paid impressions, weergaven,
+        displays, показы, wyświetlenia, wyśw, zobrazení, zobr, gösterimler, gösterim, gösterim sayısı,
         visningar, exponeringar, exponer, visninger, eksponeringer, imp, インプレッション, インプレッション数, 展现量,
         展示次数, 曝光量, 노출수, 노출, näyttökerrat, megjelenítések,
         imprs, adn impressions, afișări, εμφανίσεις, חשיפות, مرات الظهور, số lượt hiển thị, lượt hiển thị,
         tayangan, การแสดงผล, จำนวนการแสดงผล, покази, pojavljivanja, prikazivanja, zobrazenia, 展现, 展示
         """,
     "clicks": """
+        bağlantı tıklamaları, klikken op link,
         pin clicks, outbound clicks, swipe ups, swipes, taps, клики, переходы, kliknięcia, kliknięcia linku, kliknutí,
         prokliky, tıklamalar, tıklama, klick, länkklick, klik, クリック, 点击量, 点击次数, 點擊, 클릭수, 클릭,
         klikkaukset, kattintások,
@@ -52,6 +55,8 @@ _MORE = {
         """,
     "conversions": """
         total conversions checkout, 14 day total orders, 7 day total orders,
+        purchase conversions, purchase click count, total click view conversions, installs tap through,
+        sales all pc30d,
         purchase total, external website conversions, conversion purchases, total installs,
         total purchases, installs, конверсии, покупки, konwersje, zakupy,
         konverze, nákupy, dönüşümler, dönüşüm, satın almalar, konverteringar, köp, konverteringer, køb, kjøp,
@@ -61,6 +66,11 @@ _MORE = {
         การแปลง, конверсії, konverzije, konverzie, 转化次数, 转化, 구매완료, 구매 완료
         """,
     "revenue": """
+        total conversions revenue, total conversions value, total revenue adv currency, cm360 revenue,
+        revenue generated all pc30d, purchase total value, wartość konwersji zakupu, satın alma dönüşüm değeri,
+        konv verdi,
+        konverteringsverdi for kjøp, conversiewaarde van aankopen, valeur de conversion des achats,
+        valor de conversión de compras, 전환매출액, 購入額, 購入金額,
         total order value checkout, conversion value in local currency, conversion purchases value,
         purchases value, 14 day total sales, 7 day total sales, total sales,
         purchases sale amount, sale amount, order value, доход, доход руб, выручка,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crossmix.sources.history.dates import of_iso
+from crossmix.sources.history import dates as days
 from crossmix.sources.history.numbers import values
 from crossmix.sources.history.sheet import MOST_NAMELESS, is_total
 
@@ -25,12 +25,16 @@ ENDS = frozenset(("reporting ends", "date stop", "date end", "end date", "end", 
 """Columns of a row's last day."""
 LEAST = 3
 """A row that adds up fewer others may be equal by chance."""
+PAIR = 2
+"""Others that are enough where a row adds them up day after day."""
 MANY = 13
 """So many other days together are never outspent by one, but for a summary."""
 NEAR, PART = 0.05, 0.5
 """A summary whose others are there in part (a filter, rows that were deleted): equal to so much; at least so much."""
 SHOWN, CLICKED = 1_000, 10
 """Rows with fewer impressions or clicks may be the sum of those next to them by chance."""
+SELDOM = 5
+"""A name with fewer than one in so many of the days may be that of summaries."""
 SYSTEMATIC = 0.9
 """Share of days on which a part is the sum of the others, where it is no chance."""
 Mask = npt.NDArray[np.bool_]
@@ -56,16 +60,17 @@ class _Table:
         weights = {name: self.figures[name] for name in FIGURES} | {"rows": (self.figures["spend"] > 0).astype(float)}
         return {name: np.bincount(group[of], weight[of], size).astype(float) for name, weight in weights.items()}
 
-    def adds_up(self, rows: Mask, group: Codes, of: Mask, *, alone: bool) -> Mask:
+    def adds_up(self, rows: Mask, group: Codes, of: Mask, *, alone: bool, least: int = LEAST) -> Mask:
         """Whether each of `rows` has the figures of the rows `of` of its group, itself left out.
 
         Args:
             alone: spend alone shows it where the row tells neither impressions nor clicks.
+            least: so many others.
         """
         sums = self.sums(group, of)
         own = rows & of
         found: Mask = rows & (self.figures["spend"] > 0)
-        found &= sums["rows"][group] - own >= LEAST
+        found &= sums["rows"][group] - own >= least
         proved = np.full(len(group), alone)
         for name in FIGURES:
             value = self.figures[name]
@@ -95,7 +100,7 @@ def found(
         return [], []
     table = _Table({name: np.nan_to_num(values(columns[name])) for name in FIGURES}, np.ones(size, bool))
     day, dates = _coded(columns["date"])
-    dated = np.array([of_iso(text) is not None for text in dates], bool)[day]
+    dated = np.array([days.of_iso(text) is not None for text in dates], bool)[day]
     coded, worded, nameless = {}, {}, np.zeros(size, bool)
     for name in names:
         codes, known = _coded(columns[name])
@@ -113,13 +118,18 @@ def found(
     if (odd & table.left).any():
         levels = {"all other rows": np.zeros(size, np.intp), "the other rows of their name": own}
         levels |= {f"the other rows of their {name}": codes for name, codes in coded.items()}
-        _odd(table, odd, levels, odd)
+        _odd(table, odd, [*levels.items()], odd)
         # A platform that is called Total and has every day is told as such (`plausible`).
         daily = odd & dated & ~worded.get("platform", np.zeros(size, bool))
         by_day = [day, *(_joined([day, codes], size) for codes in coded.values())]
         for codes in by_day:
-            _odd(table, daily, {"the other rows of their day": codes}, odd)
-        _most(table, odd, nameless | ~dated)
+            _odd(table, daily, [("the other rows of their day", codes)], odd)
+    for few in (np.zeros(size, bool), _rare(table, own, day)):
+        apart = odd | few
+        if (apart & table.left).any():
+            _odd(table, apart, _blocks(apart, coded, columns["date"], dated), apart, alone=False)
+    _most(table, odd, nameless | ~dated)
+    _means(table, own, day)
     if not coded:
         _edges(table, day)
     order = np.argsort(np.argsort(np.array(dates, dtype=str), kind="stable"), kind="stable")
@@ -128,10 +138,53 @@ def found(
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
 
 
-def _odd(table: _Table, rows: Mask, levels: Mapping[str, Codes], odd: Mask) -> None:
+def _odd(table: _Table, rows: Mask, levels: Sequence[tuple[str, Codes]], odd: Mask, *, alone: bool = True) -> None:
     """Of rows without a date or a name, or with a word for a total: those that add up the others of a level."""
-    for what, group in levels.items():
-        table.drop(table.adds_up(rows & table.left, group, table.left & ~odd, alone=True), what)
+    for what, group in levels:
+        table.drop(table.adds_up(rows & table.left, group, table.left & ~odd, alone=alone), what)
+
+
+def _rare(table: _Table, own: Codes, day: Codes) -> Mask:
+    """Large rows of names that have few of the days, as `All` above each month: summaries, if they add up others."""
+    rows: Mask = np.bincount(own)[own] * SELDOM <= len(np.unique(day))
+    return rows & (table.figures["impressions"] >= SHOWN) & (table.figures["clicks"] >= CLICKED)
+
+
+def _blocks(odd: Mask, coded: Mapping[str, Codes], dates: Sequence[str], dated: Mask) -> list[tuple[str, Codes]]:
+    """Levels of the rows between two summaries, above or below one, and of a month that a row is called after."""
+    runs = np.cumsum(odd & ~np.concatenate([[False], odd[:-1]]))
+    levels = {"the rows above them": runs - odd, "the rows below them": runs}
+    if (odd & ~dated).any():
+        texts = dict.fromkeys(text for text, known in zip(dates, dated, strict=True) if not known)
+        months = {text: _month(text) or f"none {text}" for text in texts}
+        levels["their month"] = _coded([months[text] if text in months else text[:7] for text in dates])[0]
+    found = []
+    for what, level in levels.items():
+        codes = level.astype(np.intp)
+        found += [(what, codes), *((what, _joined([codes, name], len(odd))) for name in coded.values())]
+    return found
+
+
+def _month(text: str) -> str | None:
+    """The month of `2025-01`, `January 2025` and `Jan 25`, as 2025-01."""
+    read = (day for form in ("{}-01", "1 {}") for day in days.convert([form.format(text)], days.DAY_FIRST)[0])
+    return next((day[:7] for day in read if days.of_iso(day)), None)
+
+
+def _means(table: _Table, own: Codes, day: Codes) -> None:
+    """Rows of a name that are the mean of their day's others, day by day."""
+    sums = table.sums(day, table.left)
+    rest = sums["rows"][day] - (table.figures["spend"] > 0)
+    found = table.left & (table.figures["spend"] > 0) & (rest >= 2)
+    for name in FIGURES:
+        slack = (0.0051 if name == "spend" else 0.51) * rest
+        found &= np.abs(table.figures[name] * rest - (sums[name][day] - table.figures[name])) <= slack + 1e-9
+        found &= table.figures[name] > 0
+    count = np.bincount(own[table.left], minlength=int(own.max(initial=0)) + 1)
+    share = np.bincount(own[found], minlength=len(count)) / np.maximum(count, 1)
+    names = np.flatnonzero((share >= SYSTEMATIC) & (count >= MANY))
+    if len(names) == 1:  # of figures that are all alike each is the mean
+        table.drop(table.left & (own == names[0]), "their day's others to a mean")
 
 
 def _most(table: _Table, odd: Mask, rows: Mask) -> None:
@@ -213,26 +266,31 @@ def _parts(table: _Table, key: Codes, odd: Mask) -> None:
     """Of several rows a day: one that is the sum of the others, on nearly every day."""
     rows = table.left & ~odd
     count = np.bincount(key[rows], minlength=int(key.max(initial=0)) + 1)
-    several = rows & (count[key] > LEAST)
+    several = rows & (count[key] > PAIR)
     if not several.any():
         return
-    sums = table.adds_up(several, key, several, alone=False)
-    days = len(np.unique(key[several]))
-    if len(np.unique(key[sums])) >= max(LEAST, SYSTEMATIC * days):
-        table.drop(sums, "the other parts of their day")
+    sums = table.adds_up(several, key, several, alone=False, least=PAIR)
+    days = len(np.unique(key[several & (table.sums(key, several)["rows"][key] > PAIR)]))
+    if len(np.unique(key[sums])) < max(LEAST, SYSTEMATIC * days):
+        return
+    # A day of which one part alone was paid has it twice: either row is the sum.
+    again = table.adds_up(rows & (count[key] > 1), key, rows, alone=False, least=1) & ~np.isin(key, key[sums])
+    at = np.flatnonzero(again)
+    sums[at[np.unique(key[at], return_index=True)[1]]] = True
+    table.drop(sums, "the other parts of their day")
 
 
 def _of_the_whole_period(starts: Sequence[str], ends: Sequence[str]) -> Mask:
     """Rows from the first day to the last, where most have a shorter period."""
-    days = [(of_iso(start), of_iso(end)) for start, end in zip(starts, ends, strict=True)]
-    known = [(start, end) for start, end in days if start and end]
-    rows = np.zeros(len(days), bool)
+    periods = [(days.of_iso(start), days.of_iso(end)) for start, end in zip(starts, ends, strict=True)]
+    known = [(start, end) for start, end in periods if start and end]
+    rows = np.zeros(len(periods), bool)
     if not known:
         return rows
     first, last = min(start for start, _ in known), max(end for _, end in known)
     usual = Counter((end - start).days for start, end in known).most_common(1)[0][0]
     if (last - first).days > usual:
-        rows[:] = [pair == (first, last) for pair in days]
+        rows[:] = [pair == (first, last) for pair in periods]
     return rows
 
 
