@@ -170,14 +170,19 @@ def _law_of(observed_TK: Array, noise_TK: Array, seen_TK: Mask, columns: Columns
         return -log_prior((law[0], law[1], law[2])) - some.at(some.alike(_bounded(law, longest))).likelihood_of_all()
 
     longest = LONGEST if columns.slow is None else REMEMBERED
-    settings = {"maxfev": 70, "xatol": 0.1, "fatol": 0.1}
-    simplex = np.asarray(START) + np.array([[0, 0, 0], [0.5, 0, 0], [0, 1, 0], [0, 0, 1.5]])
-    found = minimize(loss, np.asarray(START), method="Nelder-Mead", options=settings | {"initial_simplex": simplex})
+    # By slopes: a simplex that is cut at the longest persistence lies flat there, and stops short of the mode.
+    settings = {"maxiter": 20, "ftol": 1e-5, "eps": 1e-3}
+    found = minimize(loss, np.asarray(START), method="L-BFGS-B", bounds=_bounds(longest), options=settings)
     return _bounded(found.x, longest)
 
 
+def _bounds(longest: float) -> list[tuple[float, float]]:
+    return [(-5.0, 0.7), (-4.0, longest), (-14.0, 0.0)]
+
+
 def _bounded(law: Array, longest: float) -> Law:
-    deviation, persistence, own = (float(x) for x in np.clip(law, [-5, -4, -14], [0.7, longest, 0]))
+    low, high = np.array(_bounds(longest)).T
+    deviation, persistence, own = (float(x) for x in np.clip(law, low, high))
     return deviation, persistence, own
 
 

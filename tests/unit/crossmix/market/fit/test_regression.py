@@ -10,6 +10,7 @@ import pytest
 
 from crossmix.market.fit import regression
 from crossmix.market.fit.regression import Columns
+from crossmix.market.fit.slow import Slow
 
 
 def columns(x_TKR: np.ndarray, mean: float = 0.0, deviation: float = 3.0) -> Columns:
@@ -56,6 +57,24 @@ def drifting(rng: np.random.Generator, deviation: float, series: int) -> np.ndar
     for t in range(1, 200):
         drift[t] = 0.8 * drift[t - 1] + 0.6 * drift[t]
     return drift
+
+
+@pytest.mark.parametrize("seed", [0, 4, 6])
+def test_the_law_is_the_mode_though_a_longer_persistence_is_nearly_as_likely(seed: int) -> None:
+    """With noise of single cycles that is not there, it explains nearly as much, and says half as much of the level."""
+    rng = np.random.default_rng(seed)
+    drift = drifting(rng, 0.1, 4)
+    u = 0.3 * rng.standard_normal(drift.shape)
+    x = np.stack([np.ones_like(u), u], 2)
+    prior = replace(columns(x), slow=Slow.of(len(u), 14, np.arange(4)))
+    line = regression.fit(2 + 0.7 * u + drift, np.full(u.shape, 1e-5), np.ones(u.shape, bool), prior, each=False)
+    # 800 days: the persistence is known to 0.02.
+    assert 1 / (1 + math.exp(-line.law[1])) == pytest.approx(0.8, abs=0.05)
+    # Of the mean of 200 days with a memory of nine, and a little for what levels may have done.
+    error = 0.1 * math.sqrt(9 / 200)
+    told = np.sqrt(line.covariance_KRR[:, 0, 0] + (line.common_KJ**2).sum(1))
+    assert (0.9 * error < told).all()
+    assert (told < 1.4 * error).all()
 
 
 def test_a_wild_series_is_told_from_those_that_are_alike_and_known_as_badly_as_it_is() -> None:
