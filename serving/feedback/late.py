@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from serving.feedback.guard import Guarded
 
 Array = NDArray[Any]
+EQUAL_HOURS = 1e-6
 
 
 class Late:
@@ -27,33 +28,36 @@ class Late:
 
     def __init__(self, live: Guarded) -> None:
         self.live = live
-        self._of: tuple[str, dict[str, Array]] = ("", {})
+        self._of: tuple[str, float, dict[str, Array]] = ("", 0.0, {})
 
-    def of(self, campaign: str) -> Array | None:
+    def of(self, campaign: str, cycle_hours: float) -> Array | None:
         """Probability that a conversion comes d cycles after its click, (P, D + 1), of an account that ran before;
-        `None`: the bundle does not tell, or they come at once, or it is of a log of impressions.
+        `None`: the bundle does not tell, or of cycles of another length, or they come at once, or it is of a log of
+        impressions.
 
         Raises:
             UsualError: the bundle's file is not of this version.
         """
         bundle = self.live.bundle
         if self._of[0] != bundle.digest:
-            self._of = bundle.digest, _laws(bundle, self.live.platforms)
-        return self._of[1].get(campaign)
+            self._of = bundle.digest, *_laws(bundle, self.live.platforms)
+        _, hours, laws = self._of
+        return laws.get(campaign) if abs(cycle_hours - hours) < EQUAL_HOURS else None
 
 
-def _laws(bundle: Bundle, platforms: Sequence[str]) -> dict[str, Array]:
+def _laws(bundle: Bundle, platforms: Sequence[str]) -> tuple[float, dict[str, Array]]:
+    """Hours of a cycle, and the law of each campaign that has one."""
     file = bundle.extra("usual.npz")
     if file is None:
-        return {}
+        return 0.0, {}
     from crossmix.market import usual_file
 
     named = usual_file.load(file)
     # Only an account whose totals were fitted has an elasticity of its own.
     if tuple(named.platforms) != tuple(platforms) or not bool((named.usual.elasticity > 0).any()):
-        return {}
+        return 0.0, {}
     law_CPD = named.usual.delay_DCP.permute(1, 2, 0).numpy()
-    return {
+    return 24 * named.usual.days, {
         name: law_PD for name, law_PD in zip(named.campaigns, law_CPD, strict=True) if bool(np.any(law_PD[:, 1:] > 0))
     }
 

@@ -380,7 +380,7 @@ class Pusher(Loop):
         name = one.campaign.campaign_id
         if one.wanted and name in self._seeds.faults:
             raise ExpectedError(f"what the log says of it cannot be read: {self._seeds.faults[name]}")
-        delay_PD = None if self._late is None else self._late.of(name)
+        delay_PD = None if self._late is None else self._late.of(name, one.campaign.cycle_hours)
         # Before anything was served or reported there is nothing to say: the log's statistics serve.
         for cycle in range(0) if first is None else one.wanted[max(first - one.wanted.start, 0) :]:
             then = read.newest

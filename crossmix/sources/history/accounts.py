@@ -59,17 +59,17 @@ def told(campaigns: Iterable[str], data: Data) -> list[str]:
             "correct its name"
         )
     group = groups(names, data)
-    one_each = {to: name for name, to in group.items() if to in data.campaign_groups.values() and to != name}
+    renamed = {to: name for name, to in group.items() if to != name}
+    key = {to: "campaign_groups" if to in data.campaign_groups.values() else "campaigns=together" for to in renamed}
     found = []
     for one in joined(group):
-        one_each.pop(one.campaign, None)
+        renamed.pop(one.campaign, None)
         how_many = "All" if len(one.campaigns) == len(names) else f"{len(one.campaigns):,} of"
-        key = "campaign_groups" if one.campaign in data.campaign_groups.values() else "campaigns=together"
         found.append(
-            f"{how_many} {len(names):,} campaigns are read as one, {one.campaign!r} (data.{key}), and their rows of a "
-            f"day and platform added up: {named(one.campaigns)}."
+            f"{how_many} {len(names):,} campaigns are read as one, {one.campaign!r} (data.{key[one.campaign]}), and "
+            f"their rows of a day and platform added up: {named(one.campaigns)}."
         )
-    found += [f"Campaign {name!r} is called {to!r} (data.campaign_groups)." for to, name in one_each.items()]
+    found += [f"Campaign {name!r} is called {to!r} (data.{key[to]})." for to, name in renamed.items()]
     if len(names) < 2 and data.campaigns == TOGETHER:
         found.append("The history has one campaign, so that data.campaigns=together adds nothing up.")
     return found
@@ -123,7 +123,7 @@ def added(frame: pd.DataFrame, lost: pd.DataFrame, group: Mapping[str, str]) -> 
     kept = named.groupby(KEY)["spend"].sum()
     missing = lost.assign(spend=lost["spend"].abs().fillna(float("inf"))).groupby(KEY)["spend"].sum()
     missing = missing[missing.index.isin(kept.index)]
-    short = missing.index[missing > PART * (missing + kept.reindex(missing.index).clip(lower=0.0))]
+    short = missing.index[(1 - PART) * missing > PART * kept.reindex(missing.index).clip(lower=0.0)]
     if not len(short):
         return named, []
     count = pd.Series(short.get_level_values("platform")).value_counts()

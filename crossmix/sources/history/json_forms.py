@@ -11,7 +11,7 @@ from typing import Any
 
 from crossmix.schema import DataError
 from crossmix.sources.history import dates, stamps
-from crossmix.sources.history.json_text import DEEPEST
+from crossmix.sources.history.json_text import DEEPEST, text_of
 from crossmix.sources.history.sheet import Score
 
 KEY = "key"
@@ -24,7 +24,7 @@ def records(node: Mapping[str, Any], score: Score) -> Records | None:
     """A mapping's table as records; `None`: it is none of these forms.
 
     Raises:
-        DataError: its columns are not equally long.
+        DataError: its columns are not equally long, or a row is none.
     """
     forms: tuple[Callable[[Mapping[str, Any], Score], Records | None], ...]
     forms = (_analytics, _bigquery, _cells, _columns, _columns_by_key, keyed)
@@ -68,12 +68,21 @@ def _cells(node: Mapping[str, Any], score: Score) -> Records | None:
     tables = [value for value in node.values() if _is_cells(value)]
     if len(tables) != 1:
         return None
-    width = max(map(len, tables[0]))
+    lines = [line for line in tables[0] if line is not None]
+    width = max(len(line) for line in lines if isinstance(line, list))
     lists = [value for value in node.values() if isinstance(value, list) and value is not tables[0]]
     lists += [value["fields"] for value in node.values() if isinstance(value, dict) and "fields" in value]
     found = [names for value in lists if (names := _names(value)) and len(names) == width]
     best = max(found, key=score, default=None)
-    return named_cells(tables[0], best) if best else None
+    if not best:
+        return None
+    odd = next((at for at, line in enumerate(lines) if not isinstance(line, list)), None)
+    if odd is not None:
+        raise DataError(
+            f"data.path: in the list of rows number {odd + 1} ({text_of(lines[odd])[:60]!r}) is no list of cells as "
+            "the others are; take it out, or export again"
+        )
+    return named_cells(lines, best)
 
 
 def _is_cells(value: Any) -> bool:

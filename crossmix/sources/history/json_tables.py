@@ -22,6 +22,8 @@ from crossmix.sources.history.sheet import ROWS, Score, Sheet, framed
 
 SAMPLE = 50
 """So many records tell what a list of them has."""
+LISTS = 4
+"""Lists of records within one another that are gone down into: accounts, campaigns, groups and ads of a day."""
 MOST_FIELDS = 2_000
 BEHIND = 2
 """A list that names fewer columns than another by more is none of the tables."""
@@ -186,7 +188,7 @@ def _sheet(table: _Table, common: Mapping[str, str], name: str, stem: str, sever
 def _rows(items: Sequence[dict[str, Any]], depth: int) -> _Rows:
     """Records as rows by path, a list of records within them gone down into where it has what they lack."""
     flats = [flat(item) for item in items]
-    down = _down(flats, depth) if depth < DEEPEST else None
+    down = _down(flats, depth) if depth < LISTS else None
     unread = {path for _, lists in flats for path in lists} - {down}
     if down is None:
         return _checked([values for values, _ in flats], unread)

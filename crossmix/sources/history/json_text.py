@@ -29,6 +29,7 @@ _NEXT = frozenset(
     )
 )
 """How APIs call what tells that more pages follow, without signs and case."""
+_NOTHING = (None, "", False, "false", "0", "null")
 _COUNTS = (("page", "totalpage", 0), ("page", "totalpages", 0), ("currentpage", "totalpages", 0))
 _REACHES = (("startindex", "itemsperpage", "totalresults"), ("start", "count", "total"), ("offset", "limit", "total"))
 
@@ -138,7 +139,11 @@ def goes_on(page: Mapping[str, Any]) -> str | None:
     for path, fields in _mappings(page, "", 0):
         plain = {re.sub(r"[\W_]", "", key.lower()): (key, value) for key, value in fields.items()}
         for name, (key, value) in plain.items():
-            if name in _NEXT and value not in (None, "", False, "false", "0", "null") and not isinstance(value, dict):
+            if (
+                name in _NEXT
+                and value not in (None, "", False, "false", "0", "null")
+                and not isinstance(value, dict | list)
+            ):
                 return f"{path}{key}"
         for one, last, _ in _COUNTS:
             if (numbers := _numbers(plain, one, last)) and numbers[0] < numbers[1]:

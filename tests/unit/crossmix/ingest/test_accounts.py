@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -141,14 +142,28 @@ def test_a_day_that_lacks_much_of_a_platform_is_no_day(part: float, whole: bool,
     assert money == pytest.approx(history.loc[~lost & (history["platform"] == "search"), "spend"].sum())
 
 
-def test_a_broken_row_takes_its_platforms_day_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", ["clicks", "spend"])
+def test_a_broken_row_takes_its_platforms_day_with_it(field: str, tmp_path: Path) -> None:
+    """Also where what it spent is not told, which may be any part of the day's money."""
     history = two_each(0.5).astype(object)
     broken = history.index[history["campaign"].eq("video - Brand") & history["date"].eq(DAYS[10])]
-    history.loc[broken, "clicks"] = "many"
+    history.loc[broken, field] = "many"
     dataset = ingested(tmp_path, history, TOGETHER)
     rows = dataset.frame("outcomes")
     assert set(range(90)) - set(rows.loc[rows["platform"] == "video", "cycle"]) == {10}
-    assert dataset.meta.rows["quarantined"] == {"clicks_wrong_type": 1}
+    assert dataset.meta.rows["quarantined"] == {f"{field}_wrong_type": 1}
+
+
+def test_a_campaign_that_is_alone_in_its_group_is_told_its_name(tmp_path: Path) -> None:
+    history = two_each()
+    rest = history["campaign"].eq("search - Brand")
+    names = {name: "generic" for name in sorted(set(history["campaign"])) if name != "search - Brand"}
+    settings = [TOGETHER, f"data.campaign_groups={json.dumps(names)}"]
+    notes = ingested(tmp_path / "groups", history, *settings).meta.notes
+    assert "Campaign 'search - Brand' is called 'other campaigns' (data.campaigns=together)." in notes
+    single = history[~rest].assign(campaign="brand").groupby(["date", "platform", "campaign"], as_index=False).sum()
+    notes = ingested(tmp_path / "single", single, TOGETHER).meta.notes
+    assert "Campaign 'brand' is called 'all campaigns' (data.campaigns=together)." in notes
 
 
 def test_other_campaigns_than_before_are_told(tmp_path: Path) -> None:

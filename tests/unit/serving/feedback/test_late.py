@@ -88,17 +88,19 @@ def test_the_law_is_that_of_the_bundle_that_serves(tmp_path: Path) -> None:
 
     live = Live(stored("late", totals(market, [0.5, 0.25, 0.25])), market.platforms)
     late = Late(live)
-    np.testing.assert_allclose(late.of("c1"), np.tile([0.5, 0.25, 0.25], (3, 1)))
-    assert late.of("c9") is None
+    np.testing.assert_allclose(late.of("c1", 24.0), np.tile([0.5, 0.25, 0.25], (3, 1)))
+    assert late.of("c9", 24.0) is None
+    # The law is of days: of a campaign with cycles of hours it tells nothing.
+    assert late.of("c1", 1.0) is None
     # Another bundle; conversions at once; a log of impressions; other platforms; nothing told.
     live.bundle = stored("later", totals(market, [0.2, 0.8]))
-    np.testing.assert_allclose(late.of("c0"), np.tile([0.2, 0.8], (3, 1)), rtol=1e-6)
+    np.testing.assert_allclose(late.of("c0", 24.0), np.tile([0.2, 0.8], (3, 1)), rtol=1e-6)
     impressions = replace(market, delay=torch.full((2, 3, 2), 0.5))
     for number, bundle in enumerate(
         (stored("at once", totals(market, [1.0, 0.0])), stored("impressions", impressions), Bundle("none", None))
     ):
         live.bundle = bundle
-        assert late.of("c0") is None, number
+        assert late.of("c0", 24.0) is None, number
     live.platforms = ("a", "b", "c")
     live.bundle = stored("elsewhere", totals(market, [0.2, 0.8]))
-    assert late.of("c0") is None
+    assert late.of("c0", 24.0) is None

@@ -131,6 +131,10 @@ def test_a_first_page_is_told_and_all_pages_are_read(tmp_path: Path) -> None:
     assert_same(taken(tmp_path))
 
 
+def test_an_empty_list_of_what_follows_is_the_last_page(tmp_path: Path) -> None:
+    assert_same(taken(saved(tmp_path, {"data": meta_rows(PLAIN), "paging": {"next": []}})))
+
+
 TOLD = {
     "token": {"results": google_rows(PLAIN), "nextPageToken": "CAE"},
     "number": {"code": 0, "data": {"list": PLAIN.to_dict("records"), "page_info": {"page": 1, "total_page": 3}}},
@@ -162,6 +166,14 @@ NONE = {
         r"its columns have different numbers of values \(date 80, .*clicks 2",
     ),
     "no record": ([*PLAIN.to_dict("records"), 5], r"in the list of records number 81 \('5'\) is no record"),
+    "no cells": (
+        {"columns": list(PLAIN), "data": [*PLAIN.to_numpy().tolist(), "end"]},
+        r"in the list of rows number 81 \('end'\) is no list of cells",
+    ),
+    "a sign in place of cells": (
+        {"columns": list(PLAIN), "data": [*PLAIN.to_numpy().tolist(), True]},
+        r"in the list of rows number 81 \('true'\) is no list of cells",
+    ),
     "no platform": (google_rows(PLAIN), r"platform: column is missing.*--map platform=NAME"),
     "many fields": ([{f"id{at}": 1, "date": "x", "spend": 1} for at in range(2_100)], r"2,102 names of fields"),
 }
@@ -191,6 +203,29 @@ def test_what_is_damaged_is_a_sentence(kind: str, tmp_path: Path) -> None:
     text, message = BROKEN[kind]
     with pytest.raises(DataError, match=message):
         taken(written(tmp_path, text, "h.json"))
+
+
+def test_a_row_of_cells_that_is_null_is_left_out(tmp_path: Path) -> None:
+    rows = PLAIN.to_numpy().tolist()
+    assert_same(taken(saved(tmp_path, {"columns": list(PLAIN), "data": [*rows[:60], None, *rows[60:], None]})))
+
+
+def test_lists_within_lists_are_gone_down_into_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each level asks all below it more than once: a small file of many would not end."""
+    looked: list[object] = []
+    flat = json_tables.flat
+    monkeypatch.setattr(json_tables, "flat", lambda record: looked.append(record) or flat(record))
+
+    def rows(levels: int) -> int:
+        node: dict[str, object] = dict.fromkeys(PLAIN, "1")
+        for _ in range(levels):
+            node = {"part": [node]}
+        (sheet,) = json_tables.read(json.dumps([node, node]), "h.json", "h", lambda cells: len({*cells} & {*PLAIN}))
+        return len(sheet.rows) if sheet.header == list(PLAIN) else 0
+
+    assert rows(json_tables.LISTS) == 2
+    assert rows(9) == 0
+    assert len(looked) < 1_000
 
 
 def test_many_records_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
