@@ -139,11 +139,7 @@ def goes_on(page: Mapping[str, Any]) -> str | None:
     for path, fields in _mappings(page, "", 0):
         plain = {re.sub(r"[\W_]", "", key.lower()): (key, value) for key, value in fields.items()}
         for name, (key, value) in plain.items():
-            if (
-                name in _NEXT
-                and value not in (None, "", False, "false", "0", "null")
-                and not isinstance(value, dict | list)
-            ):
+            if name in _NEXT and value not in _NOTHING and not isinstance(value, dict | list):
                 return f"{path}{key}"
         for one, last, _ in _COUNTS:
             if (numbers := _numbers(plain, one, last)) and numbers[0] < numbers[1]:
