@@ -1,6 +1,6 @@
 """How late the conversions of served campaigns come, by the bundle that serves.
 
-Shapes: P platforms, D + 1 cycles of delay; those of `crossmix.market.level_evidence`.
+Shapes: C cycles, P platforms, D + 1 cycles of delay; those of `crossmix.market.level_evidence`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,21 @@ class Late:
         return laws.get(campaign) if abs(cycle_hours - hours) < EQUAL_HOURS else None
 
 
+def due(clicks_CP: Array, known_CP: NDArray[np.bool_], delay_PD: Array) -> Array:
+    """Clicks that conversions of each cycle are due of, (C, P), as `crossmix.history` has them: those that nobody knows,
+    and those before the first cycle, are the mean of the known ones among the last D + 1 cycles."""
+    lags = delay_PD.shape[1]
+    found_CP = np.zeros(clicks_CP.shape)
+    for cycle in range(len(clicks_CP)):
+        past = slice(max(cycle + 1 - lags, 0), cycle + 1)
+        seen, clicks = known_CP[past][::-1], clicks_CP[past][::-1]
+        mean_P = np.where(seen, clicks, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+        law_DP = delay_PD.T[: len(clicks)]
+        before_P = np.maximum(1 - law_DP.sum(0), 0.0)
+        found_CP[cycle] = (law_DP * np.where(seen, clicks, mean_P)).sum(0) + before_P * mean_P
+    return np.where(known_CP, found_CP, 0.0)
+
+
 def _laws(bundle: Bundle, platforms: Sequence[str]) -> tuple[float, dict[str, Array]]:
     """Hours of a cycle, and the law of each campaign that has one."""
     file = bundle.extra("usual.npz")
@@ -62,4 +77,4 @@ def _laws(bundle: Bundle, platforms: Sequence[str]) -> tuple[float, dict[str, Ar
     }
 
 
-__all__ = ["Late"]
+__all__ = ["Late", "due"]

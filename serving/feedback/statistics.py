@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from crossmix.ledger.campaigns import Campaign
 from serving.feedback.cells import CLICKS, IMPRESSIONS, REQUESTS, SPEND, WON, Cells
+from serving.feedback.late import due
 
 if TYPE_CHECKING:
     from crossmix.history import History
@@ -81,7 +82,7 @@ def _together(known: Sequence[Known], platforms: Sequence[str], window: int, dec
     """Rows of flights of equally many cycles."""
     from crossmix.state import ALLOCATION
 
-    every = [_with_good_rates(one.cells, window, decay) for one in known]
+    every = [_with_good_rates(one.cells, window, decay, one.delay_PD) for one in known]
     newest = len(every[0].told_CP) - 1
     calendars = [one.campaign.calendar for one in known]
     flights = _Flights.of(every)
@@ -111,16 +112,16 @@ def _together(known: Sequence[Known], platforms: Sequence[str], window: int, dec
     seen_BP = flights.known_BCP[:, -1]
     if not seen_BP.all():
         column = ALLOCATION.platform("last_roi")
-        last_BP = _tensor(_last_roi(flights))
+        last_BP = _tensor(_last_roi(flights, [one.delay_PD for one in known]))
         platform_BPF[:, :, column] = last_BP.where(~_tensor(seen_BP).bool(), platform_BPF[:, :, column])
     values_BX = ALLOCATION.encode_statistics(platform_BPF, whole_BC).numpy().astype(np.float32)
     ends = [calendar.ends(newest) for calendar in calendars]
     return [Row(end, values_X) for end, values_X in zip(ends, values_BX, strict=True)]
 
 
-def _with_good_rates(cells: Cells, window: int, decay: float) -> Cells:
-    """The same with what arrived in cells of which that is not believed, by the rates of the others of the window;
-    where none of them shows any, such a cell is unknown."""
+def _with_good_rates(cells: Cells, window: int, decay: float, delay_PD: Array | None) -> Cells:
+    """The same with what arrived in cells of which that is not believed, by the rates of the others of the window over
+    the clicks that are due; where none of them shows any, such a cell is unknown."""
     guessed_CP = cells.guessed_CP
     if guessed_CP is None or not guessed_CP[-window:].any():
         return cells
@@ -128,6 +129,8 @@ def _with_good_rates(cells: Cells, window: int, decay: float) -> Cells:
     age_C = np.arange(len(good_CP))[::-1]
     weight_CP = good_CP * np.where(age_C < window, float(decay) ** age_C, 0.0)[:, None]
     clicks_CP = cells.delivered_CPQ[:, :, CLICKS]
+    if delay_PD is not None:
+        clicks_CP = due(clicks_CP, cells.known_CP, delay_PD)
     clicks_P, (conversions_P, revenue_P) = (
         (weight_CP * clicks_CP).sum(0),
         np.einsum("cp,cpq->qp", weight_CP, cells.arrived_CPQ),
@@ -235,10 +238,17 @@ def _win_rate(flights: _Flights) -> Array:
     return np.where(any_BP, _ratio(won_BP, requests_BP), 0.0)
 
 
-def _last_roi(flights: _Flights) -> Array:
-    """Revenue / planned budget in each platform's newest known cycle, (B, P)."""
+def _last_roi(flights: _Flights, laws: Sequence[Array | None]) -> Array:
+    """Revenue / planned budget in each platform's newest known cycle, (B, P), by the clicks that are due where they
+    come late (`crossmix.history`)."""
     cycle_BP, any_BP = _newest_known(flights.known_BCP)
     revenue_BP, told_BP = _of_cycle(flights.arrived_BCPQ[..., 1], cycle_BP), _of_cycle(flights.told_BCP, cycle_BP)
+    for number, law_PD in enumerate(laws):
+        if law_PD is not None:
+            clicks_CP = flights.delivered_BCPQ[number, :, :, CLICKS]
+            due_CP = due(clicks_CP, flights.known_BCP[number], law_PD)
+            own_P, due_P = (_of_cycle(one[None], cycle_BP[number][None])[0] for one in (clicks_CP, due_CP))
+            revenue_BP[number] *= np.where((own_P > 0) & (due_P > 0), _ratio(own_P, due_P), 1.0)
     return np.where(any_BP, _ratio(revenue_BP, told_BP), 0.0)
 
 

@@ -55,6 +55,26 @@ def test_rows_tell_conversions_over_the_clicks_that_they_are_due_of(unknown: int
     np.testing.assert_array_equal(late.values_X, beside.values_X)
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_what_stands_in_for_a_cell_is_told_over_the_clicks_that_are_due_too(late: bool) -> None:
+    """Conversions that are not believed, and the return of the last cycle that is known."""
+    law = LAW_PD if late else None
+    one = cells(flight(), DAYS - 1, SILENT)
+    unbelieved_CP = np.zeros_like(one.known_CP)
+    unbelieved_CP[-2:, 0] = True
+    arrived_CPQ = one.arrived_CPQ.copy()
+    arrived_CPQ[-2:, 0] = 900.0
+    guessed = replace(one, guessed_CP=unbelieved_CP, arrived_CPQ=arrived_CPQ)
+    silent = cells(flight(DAYS - 1), DAYS - 1, SILENT)
+    rows = rows_of([Known(campaign(0), read, {}, law) for read in (guessed, silent)], PLATFORMS, WINDOW, DECAY)
+    cvr_P = ALLOCATION.of_platforms(rows[0].values_X, "windowed_cvr", 3)
+    roi_P = ALLOCATION.of_platforms(rows[1].values_X, "last_roi", 3)
+    # Each click is worth 2, each unit of money buys one; of the day before the last, whose clicks doubled, 0.4 of 200
+    # and 0.6 of 100 are due: by its own clicks it earned 1.4.
+    np.testing.assert_allclose(cvr_P[0], 0.1, rtol=1e-5)
+    np.testing.assert_allclose(roi_P, 2.0 if late else 1.4, rtol=1e-5)
+
+
 @dataclass
 class Bundle:
     digest: str
