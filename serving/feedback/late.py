@@ -46,8 +46,10 @@ class Late:
 
 
 def due(clicks_CP: Array, known_CP: NDArray[np.bool_], delay_PD: Array) -> Array:
-    """Clicks that conversions of each cycle are due of, (C, P), as `crossmix.history` has them: those that nobody knows,
-    and those before the first cycle, are the mean of the known ones among the last D + 1 cycles."""
+    """Clicks that conversions of each cycle are due of, (C, P), as `crossmix.history` has them.
+
+    Those that nobody knows, and those before the first cycle, are the mean of the known ones of the last D + 1 cycles.
+    """
     lags = delay_PD.shape[1]
     found_CP = np.zeros(clicks_CP.shape)
     for cycle in range(len(clicks_CP)):

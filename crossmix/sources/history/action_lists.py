@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from crossmix.schema import DataError
+from crossmix.sources.history import names
 from crossmix.sources.history.actions import MATTERS
 from crossmix.sources.history.columns import column_of
 from crossmix.sources.history.numbers import values
@@ -31,11 +33,34 @@ _GOALS = re.compile(
 """Actions that somebody is paid for; the rest are seen, clicked or steps on the way."""
 
 
-def chosen(sheet: Sheet, mapped: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def aligned(sheets: Sequence[Sheet]) -> list[Sheet]:
+    """The sheets with the actions of all pages of their platform: one that a page does not name happened in none of its
+    records. A sheet without any action is as it was."""
+    result = []
+    for sheet in sheets:
+        every = dict.fromkeys(name for one in _pages(sheet, sheets) for name in _actions(one))
+        lacks = [name for name in every if name not in sheet.header] if _actions(sheet) else []
+        rows = [[*row, *[""] * len(lacks)] for row in sheet.rows] if lacks else sheet.rows
+        result.append(replace(sheet, header=[*sheet.header, *lacks], rows=rows))
+    return result
+
+
+def _pages(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Sheet]:
+    """Those of the sheet's platform that have actions."""
+    stem = names.without_period(sheet.stem)
+    return [one for one in sheets if names.without_period(one.stem) == stem and _actions(one)]
+
+
+def _actions(sheet: Sheet) -> list[str]:
+    return [name for name in sheet.header if name.startswith((COUNTS, WORTH))]
+
+
+def chosen(sheet: Sheet, mapped: Mapping[str, str], sheets: Sequence[Sheet] = ()) -> tuple[dict[str, str], list[str]]:
     """`data.columns` with the action that counts and its value, and sentences for the user.
 
     Args:
         mapped: `data.columns`.
+        sheets: `aligned`; those of the sheet's own platform decide with it.
 
     Raises:
         DataError: several may count, or none that is known does.
@@ -51,7 +76,11 @@ def chosen(sheet: Sheet, mapped: Mapping[str, str]) -> tuple[dict[str, str], lis
         if kind in kinds and "revenue" not in given and not any(column_of(name) == "revenue" for name in sheet.header):
             given |= _worth(kind, at)
         return given, []
-    sums = {kind: _sum(sheet, at[COUNTS + kind]) for kind in kinds}
+    pages = [one for one in _pages(sheet, sheets) if one.name != sheet.name]
+    sums = {
+        kind: _sum(sheet, at[COUNTS + kind]) + sum(_sum(one, one.header.index(COUNTS + kind)) for one in pages)
+        for kind in kinds
+    }
     kind, alike = _counting(sums, sheet.name)
     worth = _worth(kind, at) if "revenue" not in given else {}
     others = ", ".join(f"{COUNTS}{other} {sums[other]:,.0f}" for other in alike)

@@ -9,6 +9,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crossmix.schema import DataError
@@ -129,6 +130,23 @@ def test_a_first_page_is_told_and_all_pages_are_read(tmp_path: Path) -> None:
         taken(saved(tmp_path, first, "meta_page1.json"))
     saved(tmp_path, {"data": rows[40:], "paging": {"cursors": {"after": "c"}}}, "meta_page2.json")
     assert_same(taken(tmp_path))
+
+
+def test_pages_count_one_action(tmp_path: Path) -> None:
+    """Of a page that names purchases alone, and of one that names leads alone, one is asked for as of both together."""
+    first = (np.arange(len(PLAIN)) // 2) % 2 == 0
+    pages = {"meta_page1.json": (first, "purchase"), "meta_page2.json": (~first, "lead")}
+    for page, (kept, kind) in pages.items():
+        rows = meta_rows(PLAIN[kept], lead="7")
+        for row in rows:
+            for name in ("actions", "action_values"):
+                row[name] = [one for one in row[name] if one["action_type"] in ("link_click", kind)]
+        saved(tmp_path, {"data": rows}, page)
+    with pytest.raises(DataError, match=r"'purchase' [\d,]+, 'lead' 280\).*--map conversions=actions\.purchase\)"):
+        taken(tmp_path)
+    history = taken(tmp_path, "data.columns.conversions=actions.purchase")
+    for name in ("conversions", "revenue"):
+        assert sum(float(text or 0) for text in history.columns[name]) == pytest.approx(PLAIN.loc[first, name].sum())
 
 
 def test_an_empty_list_of_what_follows_is_the_last_page(tmp_path: Path) -> None:
