@@ -185,8 +185,10 @@ def test_without_a_name_every_campaign_is_answered(ran: Ran) -> None:
     assert json.loads(one.output) == every[1]
     table = CliRunner().invoke(app, ["allocate", str(ran.out)]).output
     assert [line.split(":")[0] for line in table.splitlines() if "for the next cycle" in line] == [
-        told["campaign"] for told in every
+        *(told["campaign"] for told in every),
+        "all 3 campaigns that run",
     ]
+    assert f": {sum(told['budget'] for told in every):,.2f} " in table
 
 
 @pytest.mark.slow
