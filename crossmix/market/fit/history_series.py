@@ -224,9 +224,7 @@ class History:
         x_HTKR = (carrier_HTT @ weighted).reshape(-1, *x_TKR.shape) / np.maximum(due_HTK, 1e-12)[..., None]
         x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
         step_TK = self.steps("conversions")
-        # Delays are compared with weekdays of the cycle that books: smoothed over, they would cost a late one nothing.
-        days_HTKR = np.broadcast_to(x_TKR[..., WEEK:], (*due_HTK.shape, x_TKR.shape[2] - WEEK))
-        found = self._delays(due_HTK, np.concatenate([x_HTKR[..., :WEEK], days_HTKR], 3), slope, step_TK)
+        found = self._delays(due_HTK, x_HTKR, slope, step_TK)
         conversions, series = self.totals_TK["conversions"], np.arange(clicks.shape[1])
 
         def converted(alike: Common, law: Law | None) -> Line:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossmix.market.fit import delays
 from crossmix.market.fit.history_series import History
 from crossmix.market.fit.spend_history import SLOPE
 
@@ -109,32 +108,3 @@ def test_conversions_that_one_platform_lost_three_weeks_ago_are_told_at_what_is_
     assert np.abs(off).max() < 0.15
     assert abs(off[1]) < 3 * np.sqrt(line.covariance_KRR[1, 0, 0] + (line.common_KJ[1] ** 2).sum())
     assert line.slow_TK[0, 1] == pytest.approx(-np.log(0.55), abs=0.15)
-
-
-def saturating(seed: int, days: int = 56) -> dict[str, np.ndarray]:
-    """Eight weeks on four platforms, twelve conversions a day of 500 clicks, at once; they saturate as Hill's curve of
-    exponent 1.3 does, and know no weekdays."""
-    rng = np.random.default_rng(seed)
-    drift = [np.zeros((days, PLATFORMS)) for _ in range(2)]
-    for x in drift:
-        x[:] = rng.standard_normal(x.shape)
-        for t in range(1, days):
-            x[t] = 0.8 * x[t - 1] + 0.6 * x[t]
-    each, half = np.exp(0.35 * drift[0]), rng.uniform(0.4, 1, PLATFORMS) ** 1.3
-    clicks = rng.poisson(500 * each * np.exp(0.1 * drift[1])).astype(float)
-    sold = (1 + half) * each**1.3 / (each**1.3 + half) / each
-    conversions = rng.poisson(12 / 500 * clicks * sold).astype(float)
-    table = {"spend": 200 * each, "impressions": np.round(clicks / 0.014), "clicks": clicks}
-    return {
-        name: one[:, None] for name, one in (table | {"conversions": conversions, "revenue": 20 * conversions}).items()
-    }
-
-
-def test_conversions_that_saturate_at_once_are_not_taken_for_late_ones() -> None:
-    """A late law must not smooth the weekdays' doubt away beside what money does: by that two cycles were told."""
-    means = []
-    for seed in range(3):
-        history = History.of(saturating(seed), np.ones(56, bool), np.arange(56) % 7, 14)
-        _, found = history.lines(SLOPES)
-        means.append(float((found.probability_PH @ [kernel[0] for kernel in delays.KERNELS]).mean()))
-    assert np.mean(means) < 1.2
