@@ -60,6 +60,20 @@ class Outcome:
 _IMPRESSIONS, _CLICKS, _CONVERSIONS, _REVENUE, _SPEND, _PLANNED = range(6)
 
 
+def due(clicks_DBP: Tensor, delay_DBP: Tensor) -> Tensor:
+    """Clicks that a cycle's conversions are due of, (B, P).
+
+    Args:
+        clicks_DBP: of the cycle and those before it, newest first, at most D + 1; NaN where nobody knows. Those, and
+            the ones before the first, are taken as the mean of the known.
+        delay_DBP: probability that a conversion comes d cycles after its click, (D + 1, B, P).
+    """
+    law_DBP = delay_DBP[: len(clicks_DBP)]
+    mean_BP = clicks_DBP.nanmean(0).nan_to_num(0.0)
+    told_DBP = torch.where(clicks_DBP.isfinite(), clicks_DBP, mean_BP)
+    return (law_DBP * told_DBP).sum(0) + (1 - law_DBP.sum(0)).clamp(min=0) * mean_BP
+
+
 class History:
     """Windowed and running sums for a batch of campaigns.
 
@@ -151,18 +165,13 @@ class History:
         self.log_supply_BP = (supply_cost_BP / self.cycle_budget_B[:, None].clamp(min=1e-12)).clamp(min=1e-4).log()
 
     def _due_BP(self, clicks_BP: Tensor, known_BP: Tensor | None) -> Tensor:
-        """Clicks that conversions of this cycle are due of; those that are not known, before the first cycle too, are
-        taken as the mean of those that are."""
+        """Clicks that conversions of this cycle are due of (`due`); none where the cycle is not known."""
         if self.delay_DBP is None:
             return clicks_BP
         seen_BP = torch.ones_like(clicks_BP, dtype=torch.bool) if known_BP is None else known_BP
         newest_BP = torch.where(seen_BP, clicks_BP, torch.nan)
         self.clicks_DBP = torch.cat([newest_BP[None], self.clicks_DBP])[: len(self.delay_DBP)]
-        law_DBP = self.delay_DBP[: len(self.clicks_DBP)]
-        mean_BP = self.clicks_DBP.nanmean(0).nan_to_num(0.0)
-        told_DBP = torch.where(self.clicks_DBP.isfinite(), self.clicks_DBP, mean_BP)
-        due_BP = (law_DBP * told_DBP).sum(0) + (1 - law_DBP.sum(0)).clamp(min=0) * mean_BP
-        return torch.where(seen_BP, due_BP, 0.0)
+        return torch.where(seen_BP, due(self.clicks_DBP, self.delay_DBP), 0.0)
 
     def restart(self, horizon: float | Tensor) -> None:
         """Begin a new flight: elapsed cycles and spend start from 0, the window stays."""

@@ -43,13 +43,14 @@ class Alone(Part):
 
     @property
     def unmoved(self) -> str:
-        """Why budgets within them cannot move, for the middle of a sentence."""
+        """Why budgets within them can hardly move, for the middle of a sentence."""
         if self.every:
             who, whose = f"each of the {len(self.campaigns)} campaigns", "a campaign's budget"
         else:
             who, whose = named(self.campaigns), "their budgets" if len(self.campaigns) > 1 else "its budget"
         alone = "ran on one platform alone" if self.every or len(self.campaigns) == 1 else "ran on one platform each"
-        return f"{who} {alone}, so that {whose} cannot move: nothing proves what another platform would bring there"
+        moves = f"so that {whose} can move by a probe at most"
+        return f"{who} {alone}, {moves}: nothing proves what another platform would bring there"
 
     @property
     def whole(self) -> str:

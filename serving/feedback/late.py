@@ -46,19 +46,18 @@ class Late:
 
 
 def due(clicks_CP: Array, known_CP: NDArray[np.bool_], delay_PD: Array) -> Array:
-    """Clicks that conversions of each cycle are due of, (C, P), as `crossmix.history` has them.
+    """Clicks that conversions of each cycle are due of, (C, P): `crossmix.history.due` of the cycles up to it; none
+    where a cycle is not known."""
+    import torch
 
-    Those that nobody knows, and those before the first cycle, are the mean of the known ones of the last D + 1 cycles.
-    """
-    lags = delay_PD.shape[1]
+    from crossmix import history
+
+    told_C1P = torch.from_numpy(np.where(known_CP, clicks_CP, np.nan))[:, None]
+    law_D1P = torch.from_numpy(np.ascontiguousarray(delay_PD.T))[:, None]
     found_CP = np.zeros(clicks_CP.shape)
-    for cycle in range(len(clicks_CP)):
-        past = slice(max(cycle + 1 - lags, 0), cycle + 1)
-        seen, clicks = known_CP[past][::-1], clicks_CP[past][::-1]
-        mean_P = np.where(seen, clicks, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
-        law_DP = delay_PD.T[: len(clicks)]
-        before_P = np.maximum(1 - law_DP.sum(0), 0.0)
-        found_CP[cycle] = (law_DP * np.where(seen, clicks, mean_P)).sum(0) + before_P * mean_P
+    for cycle in range(len(found_CP)):
+        past_D1P = told_C1P[max(cycle + 1 - len(law_D1P), 0) : cycle + 1].flip(0)
+        found_CP[cycle] = history.due(past_D1P, law_D1P)[0].numpy()
     return np.where(known_CP, found_CP, 0.0)
 
 

@@ -71,8 +71,9 @@ class FakeRegistry:
     fetched: list[int] = field(default_factory=list)
     asked: int = 0
     open: threading.Event = field(default_factory=threading.Event)
-    """Until it is set nobody is answered, where `hangs`."""
+    """Until it is set nobody is answered, where `hangs`, and nothing comes, where `fetches_hang`."""
     hangs: bool = False
+    fetches_hang: bool = False
 
     def get(self, name: str) -> Version:
         self.asked += 1
@@ -86,6 +87,8 @@ class FakeRegistry:
 
     def fetch(self, version: int, target: Path) -> Loaded:
         self.fetched.append(version)
+        if self.fetches_hang:
+            assert self.open.wait(60)
         if version in self.broken:
             raise BundleError("manifest.json: changed since it was saved; fetch the bundle again")
         target.mkdir(parents=True, exist_ok=True)
@@ -109,9 +112,10 @@ class Slow(Echo):
 
     def __init__(self, name: str, ready: threading.Event) -> None:
         super().__init__(name)
-        self.ready = ready
+        self.ready, self.warming = ready, threading.Event()
 
     def warm(self) -> None:
+        self.warming.set()
         assert self.ready.wait(60)
         if self.closed:
             raise BundleError("model creators: ended before it was ready")

@@ -33,34 +33,37 @@ _GOALS = re.compile(
 """Actions that somebody is paid for; the rest are seen, clicked or steps on the way."""
 
 
-def aligned(sheets: Sequence[Sheet]) -> list[Sheet]:
-    """The sheets with the actions of all pages of their platform: one that a page does not name happened in none of its
-    records. A sheet without any action is as it was."""
+def aligned(sheets: Sequence[Sheet]) -> list[tuple[Sheet, list[Sheet]]]:
+    """The sheets with the actions of all pages of their platform, and each with these pages, itself among them.
+
+    An action that a page does not name happened in none of its records. A sheet without any action is as it was, and
+    has no pages.
+    """
+    pages: dict[str, list[Sheet]] = {}
+    for sheet in sheets:
+        if _actions(sheet):
+            pages.setdefault(names.without_period(sheet.stem), []).append(sheet)
+    every = {stem: dict.fromkeys(name for one in own for name in _actions(one)) for stem, own in pages.items()}
     result = []
     for sheet in sheets:
-        every = dict.fromkeys(name for one in _pages(sheet, sheets) for name in _actions(one))
-        lacks = [name for name in every if name not in sheet.header] if _actions(sheet) else []
+        stem = names.without_period(sheet.stem)
+        own = pages[stem] if _actions(sheet) else []
+        lacks = [name for name in every[stem] if name not in sheet.header] if own else []
         rows = [[*row, *[""] * len(lacks)] for row in sheet.rows] if lacks else sheet.rows
-        result.append(replace(sheet, header=[*sheet.header, *lacks], rows=rows))
+        result.append((replace(sheet, header=[*sheet.header, *lacks], rows=rows), own))
     return result
-
-
-def _pages(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Sheet]:
-    """Those of the sheet's platform that have actions."""
-    stem = names.without_period(sheet.stem)
-    return [one for one in sheets if names.without_period(one.stem) == stem and _actions(one)]
 
 
 def _actions(sheet: Sheet) -> list[str]:
     return [name for name in sheet.header if name.startswith((COUNTS, WORTH))]
 
 
-def chosen(sheet: Sheet, mapped: Mapping[str, str], sheets: Sequence[Sheet] = ()) -> tuple[dict[str, str], list[str]]:
+def chosen(sheet: Sheet, mapped: Mapping[str, str], pages: Sequence[Sheet] = ()) -> tuple[dict[str, str], list[str]]:
     """`data.columns` with the action that counts and its value, and sentences for the user.
 
     Args:
         mapped: `data.columns`.
-        sheets: `aligned`; those of the sheet's own platform decide with it.
+        pages: of the sheet's platform, as `aligned` has them: all decide together, and the first tells.
 
     Raises:
         DataError: several may count, or none that is known does.
@@ -76,16 +79,15 @@ def chosen(sheet: Sheet, mapped: Mapping[str, str], sheets: Sequence[Sheet] = ()
         if kind in kinds and "revenue" not in given and not any(column_of(name) == "revenue" for name in sheet.header):
             given |= _worth(kind, at)
         return given, []
-    pages = [one for one in _pages(sheet, sheets) if one.name != sheet.name]
-    sums = {
-        kind: _sum(sheet, at[COUNTS + kind]) + sum(_sum(one, one.header.index(COUNTS + kind)) for one in pages)
-        for kind in kinds
-    }
+    others = [one for one in pages if one.name != sheet.name]
+    sums = {kind: sum(_sum(one, COUNTS + kind) for one in (sheet, *others)) for kind in kinds}
     kind, alike = _counting(sums, sheet.name)
-    worth = _worth(kind, at) if "revenue" not in given else {}
-    others = ", ".join(f"{COUNTS}{other} {sums[other]:,.0f}" for other in alike)
+    given |= {"conversions": COUNTS + kind} | (_worth(kind, at) if "revenue" not in given else {})
+    if pages and pages[0].name != sheet.name:
+        return given, []
+    same = ", ".join(f"{COUNTS}{other} {sums[other]:,.0f}" for other in alike)
     told = f"Conversions are the action {kind!r} ({sums[kind]:,.0f} in all)"
-    return given | {"conversions": COUNTS + kind} | worth, [told + (f"; {others} tell the same." if others else ".")]
+    return given, [told + (f"; {same} tell the same." if same else ".")]
 
 
 def _counting(sums: Mapping[str, float], name: str) -> tuple[str, list[str]]:
@@ -116,6 +118,7 @@ def _worth(kind: str, at: Mapping[str, int]) -> dict[str, str]:
     return {"revenue": WORTH + kind} if WORTH + kind in at else {}
 
 
-def _sum(sheet: Sheet, place: int) -> float:
-    cells: Sequence[str] = [row[place] for row in sheet.rows]
-    return float(np.nansum(values(cells)))
+def _sum(sheet: Sheet, name: str) -> float:
+    """Of a column; of one that a sheet does not have, nothing."""
+    place = sheet.header.index(name) if name in sheet.header else None
+    return 0.0 if place is None else float(np.nansum(values([row[place] for row in sheet.rows])))

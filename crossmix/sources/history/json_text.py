@@ -30,7 +30,7 @@ _NEXT = frozenset(
 )
 """How APIs call what tells that more pages follow, without signs and case."""
 _NOTHING = (None, "", False, "false", "0", "null")
-_COUNTS = (("page", "totalpage", 0), ("page", "totalpages", 0), ("currentpage", "totalpages", 0))
+_COUNTS = (("page", "totalpage"), ("page", "totalpages"), ("currentpage", "totalpages"))
 _REACHES = (("startindex", "itemsperpage", "totalresults"), ("start", "count", "total"), ("offset", "limit", "total"))
 
 
@@ -141,7 +141,7 @@ def goes_on(page: Mapping[str, Any]) -> str | None:
         for name, (key, value) in plain.items():
             if name in _NEXT and value not in _NOTHING and not isinstance(value, dict | list):
                 return f"{path}{key}"
-        for one, last, _ in _COUNTS:
+        for one, last in _COUNTS:
             if (numbers := _numbers(plain, one, last)) and numbers[0] < numbers[1]:
                 return f"{path}{plain[one][0]} {numbers[0]} of {numbers[1]}"
         for first, size, all_ in _REACHES:

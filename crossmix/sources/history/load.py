@@ -67,8 +67,10 @@ def load(data: Data) -> History:
     known.check_mapped(data.columns)
     sheets, digest = files.sheets(data)
     called = _platforms(sheets, data)
-    sheets = action_lists.aligned(sheets)
-    parts = [_part(sheet, _own(data, sheet, sheets), name, sheets) for sheet, name in zip(sheets, called, strict=True)]
+    parts = [
+        _part(sheet, _own(data, sheet, sheets), name, pages)
+        for (sheet, pages), name in zip(action_lists.aligned(sheets), called, strict=True)
+    ]
     _earning(parts, data)
     codes = currencies.agreed(part.currency for part in parts if part.currency)
     if len(codes) > 1:
@@ -150,12 +152,12 @@ def _unread(ignored: Sequence[str]) -> str:
     )
 
 
-def _part(sheet: Sheet, data: Data, called: str | None, sheets: Sequence[Sheet]) -> _Part:
+def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) -> _Part:
     """A sheet's columns under the history's names, with plain numbers and dates.
 
     Args:
         called: the platform of a sheet that names none.
-        sheets: with the others.
+        pages: with actions, of its platform.
     """
     sheet = long.metrics_across(long.days_down(sheet), data.columns)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
@@ -165,7 +167,7 @@ def _part(sheet: Sheet, data: Data, called: str | None, sheets: Sequence[Sheet])
         cells = (row[at] for row in sheet.rows)
         return dates.are_dates(cells) if column == "date" else len(set(cells) - {""}) > 1
 
-    mapped, told_action = action_lists.chosen(sheet, data.columns, sheets)
+    mapped, told_action = action_lists.chosen(sheet, data.columns, pages)
     found = known.find(sheet.header, mapped, sheet.name, tells)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)

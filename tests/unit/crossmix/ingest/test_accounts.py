@@ -188,7 +188,7 @@ def test_campaigns_of_a_platform_each_are_told_the_remedy(tmp_path: Path) -> Non
     ]
     assert unable[0] == (
         "How to split a campaign's own budget among platforms: each of the 4 campaigns ran on one platform alone, so "
-        "that a campaign's budget cannot move: nothing proves what another platform would bring there."
+        "that a campaign's budget can move by a probe at most: nothing proves what another platform would bring there."
     )
     assert unable[1].startswith("What 12 of 16 pairs of campaign and platform bring: they were never tried")
     taken = told(tmp_path / "together", APART, TOGETHER)
@@ -207,8 +207,8 @@ def test_a_campaign_of_one_platform_beside_others_is_told_by_name(tmp_path: Path
     assert found.alone is not None
     assert (found.alone.campaigns, found.alone.every) == (("GOOG - Brand",), False)
     assert found.alone.sentence == (
-        "GOOG - Brand ran on one platform alone, so that its budget cannot move: nothing proves what another platform "
-        "would bring there. Say --set data.campaigns=together, which reads all campaigns as one account: it "
+        "GOOG - Brand ran on one platform alone, so that its budget can move by a probe at most: nothing proves what "
+        "another platform would bring there. Say --set data.campaigns=together, which reads all campaigns as one account: it "
         "answers how to split the whole budget among display, search, social, video, moving money between campaigns."
     )
     able, unable = checked.answers(found)

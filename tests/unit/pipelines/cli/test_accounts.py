@@ -39,7 +39,9 @@ def ingest(run: Path, *settings: str) -> Path:
 
 def test_answers_of_campaigns_with_a_platform_each_name_the_remedy(run: Path) -> None:
     (line,) = beside.beside(ingest(run))
-    assert line.startswith("Each of the 4 campaigns ran on one platform alone, so that a campaign's budget cannot move")
+    assert line.startswith(
+        "Each of the 4 campaigns ran on one platform alone, so that a campaign's budget can move by a probe"
+    )
     assert "Say --set data.campaigns=together, which reads all campaigns as one account: it answers how to" in line
     assert line.endswith("the whole budget among display, search, social, video, moving money between campaigns.")
     beside.check_campaign(run, "search - all")

@@ -78,11 +78,26 @@ def test_stopped_while_it_starts_nothing_serves_and_nothing_stays(tmp_path: Path
     one = follower(known, tmp_path, FakeRegistry(4, {4: ONE}))
     following = Following([one], 3600)
     following.start()
-    until(lambda: one.state == "starting")
+    until(lambda: bool(known.made) and known.made[0].warming.is_set())
     stopping = threading.Thread(target=following.stop)
     stopping.start()
     stopping.join(60)
     assert not stopping.is_alive()
+    until(lambda: one.state != "starting")
     assert (one.ready, one.trouble, known.made[0].closed) == (False, None, True)
     assert one.refresh() is False
     assert len(known.made) == 1
+
+
+def test_stopped_while_it_is_fetched_nothing_starts(tmp_path: Path) -> None:
+    known, registry = slow_kind(), FakeRegistry(4, {4: ONE}, fetches_hang=True)
+    one = follower(known, tmp_path, registry)
+    following = Following([one], 3600)
+    following.start()
+    until(lambda: registry.fetched == [4])
+    assert one.state == "starting"
+    one.stop()
+    registry.open.set()
+    until(lambda: one.state != "starting")
+    assert (one.ready, one.trouble, known.made) == (False, None, [])
+    following.stop()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from crossmix.config import load
+from crossmix.config import Levels, load
+from crossmix.market.fit import rate_of_due
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import read
 from crossmix.market.logged_states import statistics
@@ -114,3 +117,31 @@ def test_a_policy_sees_no_fall_where_clicks_rose_on_one_platform(tmp_path: Path)
     assert rose_cvr / cvr == pytest.approx(1, rel=0.12)
     # Twice the money buys 2^(gamma delta) times the clicks.
     assert rose_roi / roi == pytest.approx(2 ** (world.gamma[1] * world.delta[1] - 1), rel=0.15)
+
+
+def last_week(came: float, error: float, shared: float = 0.0, delay: tuple[float, float] = (0.5, 0.5)) -> float | None:
+    """Part of ln(came / 700) that a rate known to a relative error is told to have moved by, where 700 conversions are
+    due in the last of 100 weeks and so many come."""
+    cycles = 100 * WEEK
+    came_TCP = np.full((cycles, 1, 1), 100.0)
+    came_TCP[-WEEK:] = came / WEEK
+    whole = SimpleNamespace(cvr=(np.full((1, 1), 0.1), np.full((1, 1), 0.1 * error)), shared={"cvr": shared})
+    evidence: Any = SimpleNamespace(whole=whole, delay=np.array([[delay]]), slow=lambda _: np.ones((cycles, 1, 1)))
+    drift = np.full((1, 1), 1e-3), np.full((1, 1), 0.5)
+    path_TCP = rate_of_due.path(came_TCP, np.full((cycles, 1, 1), 1000.0), evidence, drift, 24.0, Levels())
+    return None if path_TCP is None else float(np.log(path_TCP[-1, 0, 0] / path_TCP[0, 0, 0]) / np.log(came / 700))
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("came", "error", "part"),
+    [(650, 0.005, 0.02), (650, 0.05, 0.05**2 / (0.05**2 + 1 / 700)), (650, 0.5, 1.0), (500, 0.005, 1.0)],
+    ids=["known well", "known by half", "hardly known", "moved"],
+)
+def test_a_week_moves_a_rate_as_far_as_it_is_not_known(came: float, error: float, part: float, shared: float) -> None:
+    """By Bayes' rule; where a week is eight deviations off, the rate has moved, however well it was known."""
+    assert last_week(came, error, shared) == pytest.approx(part, abs=0.02)
+
+
+def test_conversions_that_come_at_once_have_their_own_clicks() -> None:
+    assert last_week(650, 0.05, delay=(1.0, 0.0)) is None

@@ -14,7 +14,7 @@ import pytest
 
 from crossmix.schema import DataError
 from crossmix.sources.history import json_tables, json_text
-from tests.support.json_exports import google_rows, meta_rows, shapes
+from tests.support.json_exports import FIGURES, google_rows, meta_rows, shapes
 from tests.unit.crossmix.sources.history.test_load import PLAIN, assert_same, taken, written
 
 SHAPES = shapes(PLAIN)
@@ -71,10 +71,18 @@ def test_a_folder_and_an_archive_of_it(tmp_path: Path) -> None:
 
 def test_numbers_are_read_as_they_stand(tmp_path: Path) -> None:
     """Three decimals are no thousands, and long numbers are not rounded."""
-    rows = PLAIN.assign(spend=PLAIN["spend"].astype(float).round(0) + 0.125, campaign=12345678901234567890)
+    rows = PLAIN.assign(spend=20.125 + PLAIN.index % 50, campaign=12345678901234567890)
     history = taken(saved(tmp_path, json.loads(rows.to_json(orient="records"))))
     assert_same(history, rows)
     assert set(history.columns["campaign"]) == {"12345678901234567890"}
+
+
+def test_names_above_records_are_days_and_a_column(tmp_path: Path) -> None:
+    by_day = {
+        day: {row["platform"]: {name: row[name] for name in FIGURES} for row in own.to_dict("records")}
+        for day, own in PLAIN.groupby("date")
+    }
+    assert_same(taken(saved(tmp_path, by_day), "data.columns.platform=key"))
 
 
 def test_not_a_number_is_no_value(tmp_path: Path) -> None:
@@ -129,7 +137,13 @@ def test_a_first_page_is_told_and_all_pages_are_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"meta_page1\.json' is the first page only \(paging\.next names more\); fetch"):
         taken(saved(tmp_path, first, "meta_page1.json"))
     saved(tmp_path, {"data": rows[40:], "paging": {"cursors": {"after": "c"}}}, "meta_page2.json")
-    assert_same(taken(tmp_path))
+    history = taken(tmp_path)
+    assert_same(history)
+    told = [note for note in history.notes if note.startswith("Conversions are the action 'omni_purchase'")]
+    assert told == [
+        f"Conversions are the action 'omni_purchase' ({PLAIN['conversions'].sum():,.0f} in all); "
+        f"actions.purchase {PLAIN['conversions'].sum():,.0f} tell the same."
+    ]
 
 
 def test_pages_count_one_action(tmp_path: Path) -> None:
