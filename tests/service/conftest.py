@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,9 +79,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         while time.monotonic() < deadline:
             assert process.poll() is None, log.read_text()
             try:
-                with urllib.request.urlopen(f"{server.url}/healthz", timeout=5):
+                with urllib.request.urlopen(f"{server.url}/healthz", timeout=60):
                     return server
-            except urllib.error.URLError:
+            except OSError:  # refused, or cut off, or no answer yet
                 time.sleep(0.2)
         raise AssertionError(f"no answer in {START_SECONDS} s: {log.read_text()}")
 

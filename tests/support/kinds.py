@@ -16,6 +16,9 @@ from serving.allocation.question import instances
 from serving.kinds.answering import Answering, Predictions
 from serving.kinds.known import Known
 
+HANGS = 300.0
+"""Seconds after which what is waited for will not come any more, however busy the machine is."""
+
 
 class Echo(Answering):
     """Answers with what was asked; once `block` is called, not before `free`."""
@@ -37,7 +40,7 @@ class Echo(Answering):
     def answer(self, questions: Sequence[Any]) -> Predictions:
         assert not self.closed
         self.asked.set()
-        assert self._free.wait(60)
+        assert self._free.wait(HANGS)
         return [{"said": one, "by": self.name} for one in questions]
 
     def warm(self) -> None:
@@ -77,7 +80,7 @@ class FakeRegistry:
     def get(self, name: str) -> Version:
         self.asked += 1
         if self.hangs:
-            assert self.open.wait(60)
+            assert self.open.wait(HANGS)
         if self.away:
             raise ConnectionError("connection refused")
         if self.champion is None:
@@ -112,7 +115,7 @@ class Slow(Echo):
         self.ready = ready
 
     def warm(self) -> None:
-        assert self.ready.wait(60)
+        assert self.ready.wait(HANGS)
         if self.closed:
             raise BundleError("model creators: ended before it was ready")
         super().warm()
@@ -141,7 +144,7 @@ def slow_kind(kind: str = "creators") -> SlowKind:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for what other threads do; bounds a hang."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -47,7 +47,9 @@ def test_an_id_that_came_goes_back_and_one_that_cannot_be_is_replaced(lines: io.
 
 def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: io.StringIO) -> None:
     app = application()
+    began = time.perf_counter()
     ask(app, "GET", "/campaigns/user-4711?user_id=user-4711")
+    took = time.perf_counter() - began
     ask(app, "POST", "/take", json={"user_id": "user-4711"})
     ask(app, "GET", "/nowhere/user-4711")
     rows = requests_in(lines)
@@ -57,7 +59,7 @@ def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: 
         ("GET", "unmatched", 404),
     ]
     assert set(rows[0]) == {"at", "level", "message", "method", "route", "status", "ms", "request_id", "who"}
-    assert 0 < rows[0]["ms"] < 1_000
+    assert 0 < rows[0]["ms"] <= took * 1_000 + 0.001  # rounded
     assert datetime.fromisoformat(rows[0]["at"]).utcoffset() == timedelta(0)
     assert "4711" not in lines.getvalue()
 
@@ -152,7 +154,7 @@ def test_over_a_socket_the_answer_arrives_and_the_connection_lives_on() -> None:
         time.sleep(0.02)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
             for body in (b"x" * 10_000_000, (b"x" * 100_000 for _ in range(100))):
                 answer = client.post("/take", content=body)
                 assert answer.status_code == 413
