@@ -310,11 +310,11 @@ class KindChampion:
         return self.folder / "serving.json"
 
     def _tidy(self) -> None:
-        manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
         current = "" if self._current is None else self._current.digest[:16]
-        for file in manifests[:-KEPT]:
-            if file.parent.name != current:
-                shutil.rmtree(file.parent, ignore_errors=True)
+        others = [file for file in self.folder.glob("*/manifest.json") if file.parent.name != current]
+        # The one that serves is the newest, whatever its file's time says: several may have one time.
+        for file in sorted(others, key=lambda file: file.stat().st_mtime)[: max(len(others) + 1 - KEPT, 0)]:
+            shutil.rmtree(file.parent, ignore_errors=True)
 
     def _ill(self, trouble: str | None, cause: BaseException | None = None) -> None:
         if trouble is not None and trouble != self.trouble:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,28 @@ def test_few_bundles_stay(tmp_path: Path) -> None:
         registry.champion = number
         one.refresh()
     assert len(list((tmp_path / "kinds" / "creators").glob("*/manifest.json"))) == module.KEPT
+
+
+def test_few_bundles_stay_though_the_files_times_do_not_tell_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk's times have steps, and a clock may be set back."""
+    registry = FakeRegistry(1, {at: f"{at:064d}"[::-1] for at in range(1, 6)})
+    fetch = registry.fetch
+
+    def backwards(version: int, target: Path) -> Loaded:
+        loaded = fetch(version, target)
+        os.utime(target / "manifest.json", (100 - version, 100 - version))
+        return loaded
+
+    monkeypatch.setattr(registry, "fetch", backwards)
+    one = follower(tmp_path, registry)
+    for number in registry.digests:
+        registry.champion = number
+        one.refresh()
+    kept = [file.parent.name for file in (tmp_path / "kinds" / "creators").glob("*/manifest.json")]
+    assert len(kept) == module.KEPT
+    assert registry.digests[5][:16] in kept
 
 
 def test_stopped_it_gives_back_what_it_holds(tmp_path: Path) -> None:
