@@ -7,7 +7,7 @@ import io
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -228,7 +228,8 @@ def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
 
 
 def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
-    """40 us of CPU per request, its log line included; the best of many batches, as the machine is shared."""
+    """Per request, its log line included, less CPU than ten round trips of a small JSON, which take 40 us where the
+    bound was set (it took 11 us there); the best of many batches each, as the machine is shared."""
 
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -237,17 +238,26 @@ def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
     async def nothing(_: Any) -> None:
         return None
 
-    async def batch(app: Any) -> float:
+    async def requests(app: Any) -> None:
         headers = [(b"host", b"here"), (b"content-type", b"application/json"), (b"content-length", b"100")]
-        start = time.process_time()
         for _ in range(500):
             await app({"type": "http", "method": "POST", "path": "/", "headers": headers, "state": {}}, None, nothing)
-        return (time.process_time() - start) / 500
 
-    async def best(app: Any) -> float:
-        return min([await batch(app) for _ in range(20)])
+    async def trips() -> None:
+        for number in range(500):
+            json.loads(json.dumps({"a": [number, "text", 1.5], "b": {"c": None}}))
 
-    assert asyncio.run(best(Observe(bare, LIMIT))) - asyncio.run(best(bare)) < 40e-6
+    async def best(batch: Callable[[], Coroutine[Any, Any, None]]) -> float:
+        took = []
+        for _ in range(20):
+            start = time.process_time()
+            await batch()
+            took.append(time.process_time() - start)
+        return min(took)
+
+    app = Observe(bare, LIMIT)
+    observed, plain, trip = (asyncio.run(best(one)) for one in (lambda: requests(app), lambda: requests(bare), trips))
+    assert observed - plain < 10 * trip
 
 
 def test_grpc_calls_leave_a_line_with_their_status_and_id(lines: io.StringIO) -> None:
