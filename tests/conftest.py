@@ -9,11 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = ("tests/e2e/", "tests/service/")
 """Folders whose tests share one run: they stay on one worker."""
+
+# On a machine that does other work examples are drawn slowly, though nothing is wrong.
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_collection_finish() -> None:

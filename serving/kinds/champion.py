@@ -103,15 +103,16 @@ class KindChampion:
 
     def absent(self) -> NoChampionError:
         """Why nothing serves."""
-        coming, trouble = self._coming, self.trouble  # another thread changes them
+        # Another thread changes them, and that it has asked comes last: whoever reads it first knows the rest.
+        asked, coming, trouble = self._asked, self._coming, self.trouble
         if self._make is None:
             why = "this server has no registry; start it with one"
         elif coming is not None:
             why = f"version {coming} is starting; ask again in a while"
-        elif not self._asked:
-            why = "the registry was not asked yet; ask again"
         elif trouble is not None:
             why = trouble
+        elif not asked:
+            why = "the registry was not asked yet; ask again"
         else:
             why = (
                 f"no champion of kind {self.kind} is registered; `crossmix run --set task={self.known.task}` makes one"
@@ -143,11 +144,17 @@ class KindChampion:
     @property
     def state(self) -> str:
         """`serving`; or, while nothing does, `starting` (a bundle is), `asking` (the registry) or `none`."""
-        if self.ready:
-            return "serving"
-        if self._coming is not None:
-            return "starting"
-        return "none" if self._asked or self._make is None else "asking"
+        return self._stands()[0]
+
+    def _stands(self) -> tuple[str, int | None, Held | None]:
+        """`state`, the version that is coming, and what serves, as one thing whatever another thread changes."""
+        asked, coming = self._asked, self._coming  # before what serves: what was coming may serve by then
+        held = self._current
+        if held is not None:
+            return "serving", coming, held
+        if coming is not None:
+            return "starting", coming, None
+        return "none" if asked or self._make is None else "asking", None, None
 
     def follow(self) -> None:
         """Serve what served last, the first time; then ask the registry (`refresh`). It takes as long as it takes."""
@@ -184,16 +191,16 @@ class KindChampion:
                 self._registry = self._registry or self._make()
                 try:
                     champion = self._registry.get("champion")
-                except RegistryError as error:
-                    self._asked = True  # there is none
+                except RegistryError as error:  # there is none
                     self._ill(None if self._current is None else f"registry: {sentence(error)}")
                     return False
-                self._asked = True
                 return self._follow(champion.number, champion.digest)
             except Exception as error:  # MLflow's stores raise their own kinds each
                 self._registry = None
-                self._asked = True
                 self._ill(f"registry: {sentence(error)}")
+            finally:
+                # Last: until then nobody is told that nothing comes, and that nothing is wrong.
+                self._asked, self._coming = True, None
         return False
 
     def stop(self) -> None:
@@ -206,14 +213,14 @@ class KindChampion:
 
     def told(self) -> dict[str, Any]:
         """For `/serving`."""
-        held = self._current
+        state, coming, held = self._stands()
         return {
             "kind": self.kind,
             "version": None if held is None else held.version,
             "bundle": None if held is None else held.digest,
             "since": None if held is None else held.since,
-            "state": self.state,
-            "coming": self._coming,
+            "state": state,
+            "coming": coming,
             "trouble": self.trouble,
         }
 
@@ -240,10 +247,9 @@ class KindChampion:
                 raise  # the registry's
             self._refuse(number, digest, error)
             return False
-        finally:
-            self._coming = None
         if self._stopped:
             return False  # it never served
+        self._coming = None
         self._note(number, digest, self.clock().timestamp())
         self._tidy()
         self._refused = None
@@ -304,11 +310,11 @@ class KindChampion:
         return self.folder / "serving.json"
 
     def _tidy(self) -> None:
-        manifests = sorted(self.folder.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
         current = "" if self._current is None else self._current.digest[:16]
-        for file in manifests[:-KEPT]:
-            if file.parent.name != current:
-                shutil.rmtree(file.parent, ignore_errors=True)
+        others = [file for file in self.folder.glob("*/manifest.json") if file.parent.name != current]
+        # The one that serves is the newest, whatever its file's time says: several may have one time.
+        for file in sorted(others, key=lambda file: file.stat().st_mtime)[: max(len(others) + 1 - KEPT, 0)]:
+            shutil.rmtree(file.parent, ignore_errors=True)
 
     def _ill(self, trouble: str | None, cause: BaseException | None = None) -> None:
         if trouble is not None and trouble != self.trouble:

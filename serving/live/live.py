@@ -181,7 +181,8 @@ class Live:
 
     def troubles(self) -> list[dict[str, str]]:
         """What is away or refused now, and since when."""
-        waits = None if self.lane.trouble is None else f"changes are served here alone: {self.lane.trouble}"
+        trouble = self.lane.trouble  # once: another thread may be rid of it meanwhile
+        waits = None if trouble is None else f"changes are served here alone: {trouble}"
         sources = [
             ("feature store", self.states.trouble, self.states.since),
             ("feature store", self.states.waits, self.states.started),

@@ -34,7 +34,7 @@ class Ticks:
         self.driven = clock is not wall
         """Whether somebody moves the clock."""
         self._loops: list[Loop] = []
-        self._ticking = threading.Lock()
+        self._ticking, self._adding = threading.Lock(), threading.Lock()
         self._ticked: datetime | None = None
         """What the clock said at the last tick; `None`: one is due."""
 
@@ -46,10 +46,12 @@ class Ticks:
 
     def add(self, loop: Loop) -> None:
         """Take a loop in, and start it where it goes at its own pace."""
-        self._loops.append(loop)
-        if self.driven and loop.name in PARTS:
-            self._ticked = None
-        else:
+        with self._adding:  # a tick has it and counts as one of it, or neither
+            self._loops.append(loop)
+            due = self.driven and loop.name in PARTS
+            if due:
+                self._ticked = None
+        if not due:
             loop.start()
 
     def start(self) -> None:
@@ -67,8 +69,9 @@ class Ticks:
     def tick(self) -> dict[str, Any]:
         """A round of every part, in order; what came of it, as plain data. A part's trouble stops no other."""
         with self._ticking:
-            now = self._ticked = self.clock()
-            parts = sorted((one for one in self if one.name in PARTS), key=lambda one: PARTS.index(one.name))
+            with self._adding:
+                now = self._ticked = self.clock()
+                parts = sorted((one for one in self if one.name in PARTS), key=lambda one: PARTS.index(one.name))
             before = _pushed(parts)
             for part in parts:
                 part.once()

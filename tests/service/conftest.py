@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from crossmix.clock import Clock, wall
+from crossmix.clock import Clock, MemoryClock, wall
 from crossmix.registry.store import Registry
 from serving.live.champion import Champion
 from serving.live.live import Live
@@ -42,8 +41,8 @@ def run(template: Run, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Of `live`; a module's own stands still."""
-    return wall
+    """Of `live`; it stands still, so that no midnight passes, and no cycle ends, between two questions."""
+    return MemoryClock(wall())
 
 
 @pytest.fixture
@@ -80,9 +79,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         while time.monotonic() < deadline:
             assert process.poll() is None, log.read_text()
             try:
-                with urllib.request.urlopen(f"{server.url}/healthz", timeout=5):
+                with urllib.request.urlopen(f"{server.url}/healthz", timeout=60):
                     return server
-            except urllib.error.URLError:
+            except OSError:  # refused, or cut off, or no answer yet
                 time.sleep(0.2)
         raise AssertionError(f"no answer in {START_SECONDS} s: {log.read_text()}")
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.served_process import Server
+from tests.support.served_process import SECONDS, Server, tick
 from tests.support.serving_run import BUDGET, CAMPAIGNS, Run
 
 BEGINS = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Driver:
 
     def __init__(self, server: Server, clock: Path) -> None:
         self.server, self.clock, self.day = server, clock, 0
-        self.http = httpx.Client(base_url=server.url, timeout=120)
+        self.http = httpx.Client(base_url=server.url, timeout=SECONDS)
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         reply = self.http.request(method, path, json=body)
@@ -50,7 +50,7 @@ class Driver:
         """A day: users are answered, and every arm earns by its money, the canary's `canary` times what the policy's
         does; then the next day begins. The users' answers."""
         self.clock.write_text((BEGINS + self.day * DAY).isoformat())
-        done = self.ok("POST", "/serving/tick")
+        done = tick(self.http)
         assert [part["trouble"] for part in done["parts"]] == [None] * 7
         answers = self.routed()
         events = []
@@ -74,7 +74,7 @@ class Driver:
 
     def command(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "pipelines.cli.main", "canary", *arguments, "--server", self.server.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.served_process import Server
+from tests.support.served_process import SECONDS, Server, tick
 from tests.support.serving_run import BUDGET, CAMPAIGNS, Run, instance
 
 Serve = Callable[..., Server]
@@ -24,14 +24,12 @@ class Driver:
 
     def __init__(self, server: Server, clock: Path) -> None:
         self.server, self.clock = server, clock
-        self.http = httpx.Client(base_url=server.url, timeout=60)
+        self.http = httpx.Client(base_url=server.url, timeout=SECONDS)
 
     def at(self, moment: datetime) -> dict[str, Any]:
         """It is `moment`; what the tick says that follows."""
         self.clock.write_text(moment.isoformat())
-        reply = self.http.post("/serving/tick")
-        assert reply.status_code == 200, reply.text
-        done: dict[str, Any] = reply.json()
+        done = tick(self.http)
         assert datetime.fromisoformat(done["now"]) == moment
         return done
 
@@ -157,8 +155,8 @@ def test_a_registry_that_hangs_is_told_from_the_first_answer_on(run: Run, serve:
         server = serve(
             run, "--grpc-port", "0", "--set", f"registry.tracking_uri=http://127.0.0.1:{silent.getsockname()[1]}"
         )
-        answer = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance(), timeout=60).json()
-        assert httpx.get(f"{server.url}/v2/health/ready", timeout=60).status_code == 200
+        answer = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance(), timeout=SECONDS).json()
+        assert httpx.get(f"{server.url}/v2/health/ready", timeout=SECONDS).status_code == 200
     (one,) = answer["predictions"]
     assert (one["version"], one["bundle"]) == (None, run.digests[0])
     ((what, why),) = [(trouble["what"], trouble["why"]) for trouble in one["degraded"]]

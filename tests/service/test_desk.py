@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from crossmix import bundle as bundles
 from crossmix.config import load
 from crossmix.ledger import audit
+from serving.campaigns import lane
 from serving.campaigns import service as campaigns
 from serving.http import access
 from serving.live.champion import Champion
@@ -54,7 +55,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> bundles.Bundle:
 
 
 @pytest.fixture
-def live(saved: bundles.Bundle, tmp_path: Path) -> Iterator[Live]:
+def live(saved: bundles.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """What it has acknowledged is in the database, however slow the machine is."""
+    monkeypatch.setattr(lane, "ANSWER_SECONDS", 300.0)
     own = tmp_path / "own"
     server = Live(
         load("laptop"), own, f"sqlite:///{own / 'serving.db'}", Champion(own, None, saved.path), tmp_path / "no"
@@ -285,7 +288,10 @@ def test_a_switch_that_waits_for_the_database_says_so(live: Live, tokens: dict[s
     assert "gets it when it can" in person.ask("GET", f"/?campaign={FIRST}&done=pending").text
 
 
-def test_the_kill_switch_holds_while_the_database_is_locked(live: Live, app: Any, tokens: dict[str, str]) -> None:
+def test_the_kill_switch_holds_while_the_database_is_locked(
+    live: Live, app: Any, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "ANSWER_SECONDS", 0.1)
     person = Person(app, tokens["admin"])
     form = person.opened(f"/desk/kill?campaign={FIRST}") | {"reason": "now", "step": "do"}
     locking = sqlite3.connect(live.folder / "serving.db", isolation_level=None)

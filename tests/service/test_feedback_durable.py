@@ -50,7 +50,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                httpx.get(f"{self.address}/campaigns", timeout=5)
+                httpx.get(f"{self.address}/campaigns", timeout=60)
             except httpx.HTTPError:
                 time.sleep(0.05)
             else:
@@ -162,7 +162,15 @@ def kill_under_load(tmp_path: Path, kills: int, seed: int) -> None:
                 assert acknowledged <= kept
                 server.start()
                 down += time.monotonic() - killed
-            time.sleep(0.5)
+            # However few a busy machine takes: until some came twice, alike and changed, and each client goes on.
+            enough, again = time.monotonic() + 300, [len(client.acknowledged) for client in clients]
+            while not (
+                all(len(client.acknowledged) > before for client, before in zip(clients, again, strict=True))
+                and any(client.resent for client in clients)
+                and any(client.changed for client in clients)
+            ):
+                assert time.monotonic() < enough, "the clients do not go on"
+                time.sleep(0.02)
         except BaseException:
             for client in clients:
                 client.abandon.set()

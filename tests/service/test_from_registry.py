@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +33,7 @@ from serving.http.client import Client
 from serving.live.beside import Seeding
 from serving.live.live import Live
 from tests.support.mlflow_server import mlflow_server
-from tests.support.served_process import Server
+from tests.support.served_process import Server, tick
 from tests.support.services import Cluster, Redis, free_port
 from tests.support.serving_run import NAMES, Run
 
@@ -133,9 +132,9 @@ def ready(server: Server) -> Client:
     while True:
         assert server.process.poll() is None, server.log.read_text()
         try:
-            with urllib.request.urlopen(f"{server.url}/v2/health/ready", timeout=5):
-                return Client(server.url, None)
-        except (urllib.error.URLError, TimeoutError):
+            with urllib.request.urlopen(f"{server.url}/v2/health/ready", timeout=60):
+                return Client(server.url, None, START_SECONDS)
+        except OSError:  # refused, or cut off, or no answer yet
             assert time.monotonic() < deadline, server.log.read_text()
             time.sleep(0.2)
 
@@ -242,7 +241,7 @@ def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_ea
     seeding = Seeding(starts[0].beside, lambda: 1, lambda: lives[0].store, pushers[0].lead)
     seeding.once()
     assert (seeding.trouble, seeding.seeded) == (None, 2)
-    policy.ask("POST", ["serving", "tick"])
+    tick(predictor.http)
     answer = told(policy, "policy")
     assert (answer["state_source"], answer["version"], answer["degraded"]) == ("log", 1, [])
 
@@ -262,7 +261,7 @@ def test_a_predictor_and_a_router_start_from_these_alone_and_two_pushers_push_ea
     for live in lives:
         live.reload()
     each_pushed_once(pushers, database)
-    policy.ask("POST", ["serving", "tick"])
+    tick(predictor.http)
     assert told(policy, "policy", campaign_id="spring")["state_source"] == "own"
 
     # The one that pushes ends: the other goes on with what is new, and with nothing of before.

@@ -16,7 +16,7 @@ from crossmix.state import ALLOCATION
 from feature_repo import features
 from pipelines.cli.main import app
 from tests.support.honest_feed import report, usual_of
-from tests.support.served_process import Server
+from tests.support.served_process import SECONDS, Server, tick
 from tests.support.serving_run import CAMPAIGNS, NAMES, Run, instance, save_bundle
 
 BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
@@ -29,13 +29,13 @@ class Feed:
 
     def __init__(self, server: Server, run: Run, clock: Path) -> None:
         self.server, self.run, self.clock = server, run, clock
-        self.http = httpx.Client(base_url=server.url, timeout=60)
+        self.http = httpx.Client(base_url=server.url, timeout=SECONDS)
         self.named = usual_of(CAMPAIGNS, NAMES)
 
     def at(self, cycle: float) -> dict[str, Any]:
         """So many days after the start, everything done; the policy's answer."""
         self.clock.write_text((BEGINS + timedelta(days=cycle)).isoformat())
-        done = self.http.post("/serving/tick").json()
+        done = tick(self.http)
         assert [part["trouble"] for part in done["parts"]] == [None] * len(done["parts"])
         answer: dict[str, Any] = self._ask("policy")
         return answer

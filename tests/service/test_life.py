@@ -36,7 +36,7 @@ from serving.feedback.gaps import NOTHING
 from serving.live.champion import Champion
 from serving.live.live import Live
 from serving.protocol.router import Here, RouterModel
-from tests.support.served_process import Server
+from tests.support.served_process import SECONDS, Server
 from tests.support.services import free_port
 from tests.support.serving_run import BUDGET, CAMPAIGNS, NAMES, Run
 
@@ -248,7 +248,7 @@ def test_a_whole_life_in_a_process(run: Run, serve: Callable[..., Server], tmp_p
     body = {"instances": [{"campaign_id": FIRST, "user_id": user} for user in USERS]}
 
     def routed(server: Server) -> list[str]:
-        reply = httpx.post(f"{server.url}/v1/models/router:predict", json=body)
+        reply = server.http.post("/v1/models/router:predict", json=body)
         return [answer["arm"] for answer in reply.json()["predictions"]]
 
     first = routed(server)
@@ -270,10 +270,10 @@ def test_a_whole_life_in_a_process(run: Run, serve: Callable[..., Server], tmp_p
     server.end(signal.SIGKILL)
     again = serve(run, *settings)
     assert set(routed(again)) == {"policy"}
-    assert httpx.get(f"{again.url}/serving").json()["experiment"]["everybody"] == "policy"
+    assert again.http.get("/serving").json()["experiment"]["everybody"] == "policy"
     steps = [
         (row["subject"], row["action"])
-        for row in reversed(httpx.get(f"{again.url}/audit").json()["entries"])
+        for row in reversed(again.http.get("/audit").json()["entries"])
         if row["action"].startswith("experiment.")
     ]
     assert steps == [
@@ -296,7 +296,7 @@ def test_a_whole_life_in_a_process(run: Run, serve: Callable[..., Server], tmp_p
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
 
 
 def experiment(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import httpx
 import psutil
 import pytest
 
@@ -33,7 +32,7 @@ def test_no_error_at_concurrency_32(run: Run, serve: Callable[..., Server]) -> N
     server = serve(run, "--grpc-port", "0")
     done = load(server.process.pid, server.port, messages(server, 300), 1_500, 32)
     assert done.errors == 0
-    told = httpx.get(f"{server.url}/metrics").text
+    told = server.http.get("/metrics").text
     assert 'crossmix_request_seconds_count{route="/v1/models/{model_name}:predict",status="200"} 1500.0' in told
     assert server.end() == 0
 

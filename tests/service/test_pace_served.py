@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.served_process import Server
+from tests.support.served_process import Server, tick
 from tests.support.serving_run import NAMES, Run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_missing_and_late_reports_tell_no_money_twice(run: Run, serve: Callable[
 
     def at(days: float) -> None:
         clock.write_text((START + timedelta(days=days)).isoformat())
-        done = http.post("/serving/tick").json()
+        done = tick(http)
         assert [part["trouble"] for part in done["parts"]] == [None] * 7
 
     def ask() -> dict[str, dict[str, Any]]:
@@ -116,7 +116,7 @@ def test_a_pause_an_early_question_and_a_refund_tell_no_money_twice(
 
     def at(days: float) -> None:
         clock.write_text((START + timedelta(days=days)).isoformat())
-        assert http.post("/serving/tick").status_code == 200
+        tick(http)
 
     def ask(name: str) -> dict[str, Any]:
         reply = http.post("/v1/models/policy:predict", json={"instances": [{"campaign_id": name}]})

@@ -18,7 +18,7 @@ from crossmix.clock import MemoryClock
 from crossmix.ledger import feedback, pushes
 from feature_repo import features
 from serving.app import Settings, application
-from serving.campaigns import service
+from serving.campaigns import lane, service
 from serving.experiment import standing
 from serving.live import states as kept_states
 from serving.live.champion import Champion
@@ -52,6 +52,8 @@ class Scaled:
         # However slow the machine: what few campaigns wait for they wait for, and none is made beside.
         monkeypatch.setattr(standing, "SLOW_SECONDS", math.inf)
         monkeypatch.setattr(standing, "PAUSE", math.inf)
+        # And the kill switch's writer is through once it is acknowledged: nothing of it falls into the next count.
+        monkeypatch.setattr(lane, "ANSWER_SECONDS", HANGS)
         self.live, self.many, self.read = live, 0, 0
         self.client = TestClient(application(live, Settings(grpc_port=None)), "http://localhost")
         known = features.online_known

@@ -55,7 +55,7 @@ def test_a_predictor_starts_and_answers_on_its_lock_alone(
 
     def asked(path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(server.url + path, data=data), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(server.url + path, data=data), timeout=300) as answer:
             return answer.read()
 
     told = json.loads(asked("/v1/models/policy:predict", instance()))["predictions"][0]

@@ -14,6 +14,7 @@ import torch
 from crossmix import bundle, state
 from crossmix.agents.online import Feedback, OnlineResult, update
 from crossmix.agents.policy import Policy
+from crossmix.clock import MemoryClock
 from crossmix.config import Config, Online, load
 from crossmix.constraints import Limits
 from crossmix.evaluate.stats.off_policy import estimate
@@ -26,6 +27,7 @@ from serving.live.champion import Champion
 from serving.live.live import Live
 
 CAMPAIGNS = tuple(f"campaign{number:02d}" for number in range(40))
+BEGINS = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 @dataclass
@@ -57,9 +59,9 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             Event(name, name, "policy", "platform0", 0, 0, None, None, 100.0, 10.0, 1.0, one * answer["budget"], 50.0)
             for name, answer, one in zip(CAMPAIGNS, answers, roi, strict=True)
         ],
-        datetime.now(UTC),
+        BEGINS,
     )
-    rows = served.read(live.store, live.platforms, datetime.now(UTC) + timedelta(days=1)).learnable()
+    rows = served.read(live.store, live.platforms, BEGINS + timedelta(days=1)).learnable()
     assert [rows.campaigns[index] for index in rows.campaign_N] == list(CAMPAIGNS)
     np.testing.assert_allclose(rows.roi_N, roi)
     feedback = Feedback(
@@ -88,7 +90,8 @@ def _live(folder: Path, policy: Policy, config: Config) -> Live:
         data_digest="d" * 64,
     )
     champion = Champion(folder / "own", None, made.path)
-    live = Live(config, folder / "own", f"sqlite:///{folder / 'serving.db'}", champion, folder / "no_features")
+    database, clock = f"sqlite:///{folder / 'serving.db'}", MemoryClock(BEGINS)
+    live = Live(config, folder / "own", database, champion, folder / "no_features", clock)
     live.reload()
     return live
 

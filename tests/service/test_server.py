@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from crossmix import state
-from tests.support.served_process import Server
+from tests.support.served_process import SECONDS, Server
 from tests.support.services import free_port
 from tests.support.serving_run import CAMPAIGNS, NAMES, Run, instance
 
@@ -26,7 +26,7 @@ Serve = Callable[..., Server]
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
             [InferInput("campaign_id", [1], "BYTES", [b"c0"]), InferInput("user_id", [1], "BYTES", [b"ann"])],
         )
         arm = (await grpc.infer(routed)).get_output_by_name("arm").as_numpy()[0].decode()
-        reply = httpx.post(f"{server.url}/v1/models/router:predict", json=instance(user_id="ann"))
+        reply = server.http.post("/v1/models/router:predict", json=instance(user_id="ann"))
         assert reply.headers["x-crossmix-arm"] == arm
         return found
 
@@ -81,7 +81,7 @@ def test_kserves_own_clients_call_it_as_on_a_cluster(run: Run, serve: Serve) -> 
         np.testing.assert_allclose(other, shares[0], atol=1e-6)
     infer = "/inference.GRPCInferenceService/ModelInfer"
     counted = f'crossmix_request_seconds_count{{route="{infer}",status="OK"}} 2.0'
-    assert counted in httpx.get(f"{server.url}/metrics").text
+    assert counted in server.http.get("/metrics").text
     assert server.end() == 0
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     calls = [(line["route"], line["status"]) for line in lines if line.get("method") == "gRPC"]
@@ -96,7 +96,7 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
     stop = threading.Event()
 
     def load() -> None:
-        with httpx.Client() as client:
+        with httpx.Client(timeout=SECONDS) as client:
             while not stop.is_set():
                 reply = client.post(f"{server.url}/v1/models/policy:predict", json=instance())
                 told = reply.json()["predictions"][0]["version"] if reply.status_code == 200 else reply.text
@@ -117,9 +117,7 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
     assert f"answers with version 1, bundle {run.digests[0][:12]}" in rolled.stdout
     assert {status for status, _ in seen} == {200}
     assert {1, 2} <= {version for _, version in seen}
-    trail = [
-        (row["action"], row["subject"], row["reason"]) for row in httpx.get(f"{server.url}/audit").json()["entries"]
-    ]
+    trail = [(row["action"], row["subject"], row["reason"]) for row in server.http.get("/audit").json()["entries"]]
     assert ("bundle.serve", "version 2", "a trial") in trail
     assert ("bundle.serve", "version 1", "worse") in trail
     again = cli("promote", str(run.out), "9", "--reason", "x", "--server", server.url)
@@ -131,22 +129,20 @@ def test_promotion_and_rollback_fail_no_request_and_are_audited(run: Run, serve:
 def test_after_a_kill_arms_overrides_and_feedback_are_as_before(run: Run, serve: Serve) -> None:
     server = serve(run, "--grpc-port", "0")
     bodies = {"instances": [{"campaign_id": "c0", "user_id": f"user {n}"} for n in range(200)]}
-    arms = [
-        one["arm"] for one in httpx.post(f"{server.url}/v1/models/router:predict", json=bodies).json()["predictions"]
-    ]
+    arms = [one["arm"] for one in server.http.post("/v1/models/router:predict", json=bodies).json()["predictions"]]
     killed = cli("override", "set", "c0", "--reason", "stop", "--server", server.url)
     assert killed.returncode == 0, killed.stderr
-    at_once = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance()).json()["predictions"][0]
+    at_once = server.http.post("/v1/models/policy:predict", json=instance()).json()["predictions"][0]
     assert at_once["override"]["kind"] == "static"
     event = {"event_id": "event 1", "campaign_id": "c0", "arm": "policy", "platform": NAMES[0]}
     event |= {"cycle": 0, "impressions": 5}
-    assert httpx.post(f"{server.url}/feedback", json=event).json()["accepted"] == 1
+    assert server.http.post("/feedback", json=event).json()["accepted"] == 1
     server.end(signal.SIGKILL)
     again = serve(run, "--grpc-port", "0")
-    told = httpx.post(f"{again.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+    told = again.http.post("/v1/models/router:predict", json=bodies).json()["predictions"]
     assert [one["arm"] for one in told] == arms
     assert {one["override"]["kind"] for one in told} == {"static"}
-    receipt = httpx.post(f"{again.url}/feedback", json=event).json()
+    receipt = again.http.post("/feedback", json=event).json()
     assert (receipt["accepted"], receipt["duplicates"]) == (0, 1)
     assert "event 1" not in again.log.read_text()
     assert "user 7" not in again.log.read_text()
@@ -160,7 +156,7 @@ def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
     began = threading.Barrier(5)
 
     def load() -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=SECONDS) as client:
             began.wait()
             for n in range(100_000):
                 user = f"u{n % 50}"
@@ -179,17 +175,17 @@ def test_sigterm_finishes_what_is_under_way(run: Run, serve: Serve) -> None:
     for thread in threads:
         thread.start()
     began.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while len(good) < 100 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert server.end() == 0
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=SECONDS)
     assert set(good) == {200}
     assert all(isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) for error in bad)
     assert len(good) >= 100
     again = serve(run, "--grpc-port", "0")
-    told = httpx.get(f"{again.url}/experiment.json").json()
+    told = again.http.get("/experiment.json").json()
     written = sum(told["sample_ratio"]["users"].values())
     assert len(answered) <= written <= len(answered) + len(bad)
 
@@ -209,7 +205,7 @@ def test_other_addresses_need_tokens_and_tokens_have_scopes(run: Run, serve: Ser
 
     def status(method: str, path: str, token: str | None, body: Any = None) -> int:
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        return httpx.request(method, server.url + path, headers=headers, json=body).status_code
+        return server.http.request(method, path, headers=headers, json=body).status_code
 
     assert status("POST", "/v1/models/policy:predict", None, instance()) == 401
     assert status("POST", "/v1/models/policy:predict", "wrong", instance()) == 401
@@ -250,22 +246,20 @@ def test_a_router_of_its_own_calls_predictors_of_their_own(run: Run, serve: Serv
     router = serve(run, "--role", "router", *shared, *urls)
     users = [f"user {n}" for n in range(40)]
     bodies = {"instances": [{"campaign_id": "c0", "user_id": user, "budget": 500.0} for user in users]}
-    told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]
+    told = router.http.post("/v1/models/router:predict", json=bodies).json()["predictions"]
     assert {one["arm"] for one in told} == {"policy", "control"}
     assert all(one["budget"] == 500.0 for one in told)
-    assert httpx.post(f"{router.url}/v1/models/policy:predict", json=instance()).status_code == 404
+    assert router.http.post("/v1/models/policy:predict", json=instance()).status_code == 404
     killed = cli("override", "set", "c0", "--reason", "stop", "--server", router.url)
     assert killed.returncode == 0, killed.stderr
-    for _ in range(50):
-        told = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies).json()["predictions"]
-        if all(one["override"] for one in told):
-            break
+    deadline = time.monotonic() + SECONDS
+    while not all(one["override"] for one in told):
+        assert time.monotonic() < deadline, "a kill switch at the router reaches the predictors"
         time.sleep(0.1)
-    assert all(one["override"]["kind"] == "static" for one in told), (
-        "a kill switch at the router reaches the predictors"
-    )
+        told = router.http.post("/v1/models/router:predict", json=bodies).json()["predictions"]
+    assert {one["override"]["kind"] for one in told} == {"static"}
     predictors[0].end(signal.SIGKILL)
-    reply = httpx.post(f"{router.url}/v1/models/router:predict", json=bodies)
+    reply = router.http.post("/v1/models/router:predict", json=bodies)
     assert reply.status_code == 503
     assert "predictor policy at" in reply.json()["error"]
 

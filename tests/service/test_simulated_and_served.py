@@ -24,7 +24,7 @@ from crossmix.history import Outcome
 from crossmix.market.environment import MarketEnvironment, Observation
 from crossmix.metrics import AMOUNTS, ARMS
 from tests.support.markets import make_market
-from tests.support.served_process import Server
+from tests.support.served_process import Server, tick
 from tests.support.serving_run import NAMES, Run
 
 BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
@@ -52,7 +52,7 @@ class Driver:
     def at(self, moment: datetime) -> None:
         """It is `moment`, and all that is due then is done."""
         self.clock.write_text(moment.isoformat())
-        done = self.ok("POST", "/serving/tick")
+        done = tick(self.http)
         assert [part["trouble"] for part in done["parts"]] == [None] * 7
 
     def answers(self, arm: str, **more: list[Any]) -> list[dict[str, Any]]:

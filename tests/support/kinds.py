@@ -16,6 +16,9 @@ from serving.allocation.question import instances
 from serving.kinds.answering import Answering, Predictions
 from serving.kinds.known import Known
 
+HANGS = 300.0
+"""Seconds after which what is waited for will not come any more, however busy the machine is."""
+
 
 class Echo(Answering):
     """Answers with what was asked; once `block` is called, not before `free`."""
@@ -37,7 +40,7 @@ class Echo(Answering):
     def answer(self, questions: Sequence[Any]) -> Predictions:
         assert not self.closed
         self.asked.set()
-        assert self._free.wait(60)
+        assert self._free.wait(HANGS)
         return [{"said": one, "by": self.name} for one in questions]
 
     def warm(self) -> None:
@@ -78,7 +81,7 @@ class FakeRegistry:
     def get(self, name: str) -> Version:
         self.asked += 1
         if self.hangs:
-            assert self.open.wait(60)
+            assert self.open.wait(HANGS)
         if self.away:
             raise ConnectionError("connection refused")
         if self.champion is None:
@@ -88,7 +91,7 @@ class FakeRegistry:
     def fetch(self, version: int, target: Path) -> Loaded:
         self.fetched.append(version)
         if self.fetches_hang:
-            assert self.open.wait(60)
+            assert self.open.wait(HANGS)
         if version in self.broken:
             raise BundleError("manifest.json: changed since it was saved; fetch the bundle again")
         target.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ class Slow(Echo):
 
     def warm(self) -> None:
         self.warming.set()
-        assert self.ready.wait(60)
+        assert self.ready.wait(HANGS)
         if self.closed:
             raise BundleError("model creators: ended before it was ready")
         super().warm()
@@ -145,7 +148,7 @@ def slow_kind(kind: str = "creators") -> SlowKind:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for what other threads do; bounds a hang."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANGS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.002)

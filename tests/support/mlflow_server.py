@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,9 +46,9 @@ def mlflow_server(folder: Path, schema: Path) -> Iterator[str]:
         while True:
             assert process.poll() is None, log.read_text()
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60):
                     break
-            except (urllib.error.URLError, TimeoutError):
+            except OSError:  # refused, or cut off, or no answer yet
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"

@@ -35,7 +35,7 @@ def application() -> Any:
 
     @app.get("/fault")
     async def fault() -> None:
-        raise RuntimeError("user-4711 has no arm")
+        raise RuntimeError("user-xyzzy has no arm")
 
     app.add_middleware(Access, tokens=None)
     app.add_middleware(Observe, largest_body=LIMIT)

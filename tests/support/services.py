@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -17,14 +19,23 @@ import pytest
 import sqlalchemy as sa
 
 USER = "postgres"
+PORTS = (15_000, 32_000)
+"""From which servers get theirs. Outgoing connections, and who asks Linux for any port, have others (from 32,768
+on): one of those could be taken before its server begins, or while it is down."""
 _number = itertools.count()
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
+    """A port that nobody listens on; none is given twice."""
+    for _ in range(1_000):
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as made, contextlib.suppress(OSError):
+            made.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise AssertionError(f"no port of {PORTS} is free")
 
 
 def binaries() -> Path | None:
@@ -116,7 +127,7 @@ class Redis:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "redis-server ended"
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
                 return
             except OSError:
                 time.sleep(0.1)

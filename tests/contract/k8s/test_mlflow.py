@@ -69,7 +69,7 @@ def status(port: int, path: str, host: str, body: bytes | None = None) -> int | 
     try:
         asked.request("GET" if body is None else "PUT", path, body, {"Host": host})
         return asked.getresponse().status
-    except ConnectionError:
+    except (ConnectionError, TimeoutError):
         return None
     finally:
         asked.close()

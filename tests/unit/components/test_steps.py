@@ -279,7 +279,7 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_step_ends_when_its_run_is_killed(tmp_path: Path) -> None:
-    child = "import time; from components import lifeline; lifeline.watch(); print('up', flush=True); time.sleep(60)"
+    child = "import time; from components import lifeline; lifeline.watch(); print('up', flush=True); time.sleep(600)"
     parent = (
         "import subprocess, sys; from pathlib import Path; from components import lifeline\n"
         f"with lifeline.hold(Path({str(tmp_path)!r})):\n"

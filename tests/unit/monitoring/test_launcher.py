@@ -58,7 +58,7 @@ def _local(folder: Path) -> Bench:
 
     def begun() -> int:
         for child in launcher._children:
-            child.wait(30)
+            child.wait(300)
         return sum(len(file.read_text()) for file in folder.glob("*.begun"))
 
     return Bench(launcher, begun)

@@ -331,12 +331,12 @@ def receiver(status: int, headers: Mapping[str, str]) -> Iterator[tuple[str, lis
 
 def test_over_http_the_bytes_arrive_and_no_redirect_is_followed() -> None:
     with receiver(302, {"location": "http://127.0.0.1:9/elsewhere", "retry-after": "7"}) as (url, got):
-        answer = over_http(url, {"content-type": "application/json", "webhook-id": "m"}, b'{"a": 1}', 5.0)
+        answer = over_http(url, {"content-type": "application/json", "webhook-id": "m"}, b'{"a": 1}', 60.0)
     assert answer == Answer(302, "7")
     ((headers, body),) = got
     assert (headers["webhook-id"], json.loads(body)) == ("m", {"a": 1})
     with pytest.raises(AwayError, match=r"no answer \(ConnectError\)"):
-        over_http(url, {}, b"", 5.0)
+        over_http(url, {}, b"", 60.0)
 
 
 def test_a_loop_delivers_over_http_until_it_is_stopped(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def quick(out: Path) -> LocalLauncher:
 
 def ended(launcher: LocalLauncher) -> None:
     for child in launcher._children:
-        child.wait(30)
+        child.wait(300)
 
 
 def test_a_run_starts_once_however_often_and_by_whomever_it_is_asked(out: Path) -> None:

@@ -280,8 +280,10 @@ OPENER = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
+from crossmix.ledger import store as stores
 from crossmix.ledger.store import Store
 from crossmix.ledger.audit import trail
+stores.SQLITE_SECONDS = 300.0  # however long the two before take on a busy machine
 url, go = sys.argv[1], Path(sys.argv[2])
 import alembic.command
 print("ready", flush=True)

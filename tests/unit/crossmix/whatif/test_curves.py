@@ -52,4 +52,4 @@ def test_curves_are_quick_enough_for_a_page_that_asks() -> None:
     scene = whatif.make_scene(make_market(platforms=10), "c0", draws=200)
     started = time.process_time()
     whatif.response_curves(scene, points=60)
-    assert time.process_time() - started < 5  # about half a second on an idle core
+    assert time.process_time() - started < 10  # about half a second on an idle core: twenty times, for a busy machine

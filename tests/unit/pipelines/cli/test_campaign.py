@@ -32,7 +32,8 @@ NEW = (
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLive]:
-    """A server behind `httpx.request`."""
+    """A server behind `httpx.request`; what it has acknowledged is in the database, however slow the machine is."""
+    monkeypatch.setattr(lane, "ANSWER_SECONDS", 300.0)
     live = FakeLive(Store(f"sqlite:///{tmp_path}/serving.db"))
     served = FastAPI()
     served.include_router(routes.router(live, changed=live.reload, clock=live.clock))

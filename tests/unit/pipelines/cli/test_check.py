@@ -327,7 +327,7 @@ def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
     file.write_text(table.to_csv(index=False, sep=";"))
     started = time.process_time()
     found = check(load("laptop", ["data.source=spend", f"data.path={file}"]))
-    # CPU seconds of a shared machine; about 3 on an idle one.
-    assert time.process_time() - started < 15
+    # CPU seconds of a shared machine; about 3 on an idle one, and minutes where each row is looked at by itself.
+    assert time.process_time() - started < 60
     assert len(found.days) == 100_000
     assert found.platforms["spend"].sum() == pytest.approx(spend.sum(), rel=1e-9)

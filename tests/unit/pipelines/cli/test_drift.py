@@ -165,7 +165,7 @@ def _eventually(port: int, path: str, there: Any) -> Any:
                 answer = json.load(reply)
             if there(answer):
                 return answer
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # refused, or cut off, or no answer yet
             answer = "nobody answers"
         time.sleep(0.25)
     raise AssertionError(f"{path}: {answer}")

@@ -45,7 +45,9 @@ def test_one_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
 
 def test_one_that_talks_answers_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "echoing.py").write_text(
-        "import json, sys\nfor n, line in enumerate(sys.stdin):\n    print(json.dumps([n, line.strip()]), flush=True)\n"
+        "import json, sys, time\n"
+        "while time.process_time() < 0.1:  # ten ticks of the kernel's clock, which tells whole ones\n    pass\n"
+        "for n, line in enumerate(sys.stdin):\n    print(json.dumps([n, line.strip()]), flush=True)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with Household(tmp_path / "logs") as household:

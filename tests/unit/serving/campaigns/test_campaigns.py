@@ -21,6 +21,7 @@ from crossmix.ledger import audit
 from crossmix.ledger.campaigns import FIELDS, FREE, Campaign, load_all
 from crossmix.ledger.store import Store, StoreAwayError
 from serving.assignment.users import hashed
+from serving.campaigns import lane
 from serving.campaigns import service as campaigns
 from serving.campaigns.schema import Bounds, Edit, NewCampaign
 from serving.campaigns.service import CampaignError, CampaignExistsError, UnknownCampaignError
@@ -42,7 +43,9 @@ def live(store: Store) -> FakeLive:
 
 
 @pytest.fixture
-def client(live: FakeLive) -> TestClient:
+def client(live: FakeLive, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """What it has acknowledged is in the database, however slow the machine is."""
+    monkeypatch.setattr(lane, "ANSWER_SECONDS", 300.0)
     app = FastAPI()
     app.include_router(routes.router(live, changed=live.reload, clock=live.clock))
     return TestClient(app)

@@ -20,7 +20,7 @@ from serving.experiment.standing import PAUSE, VARIANTS, Keeper, keeper_of, loop
 from serving.feedback import events
 from tests.support.serving_live import START, FakeLive, event, raw
 
-WAIT = 20.0
+WAIT = 300.0
 
 
 class Verdicts:

@@ -107,9 +107,15 @@ def test_of_several_replicas_one_ends_it_and_rolls_back(tmp_path: Path) -> None:
 def test_it_waits_while_guardrails_hold_and_stops_when_told(tmp_path: Path) -> None:
     store = _store(tmp_path, GOOD)
     called: list[str] = []
-    one = watch.Watch(store, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, lambda: NOW)
+    looks: list[datetime] = []
+
+    def clock() -> datetime:
+        looks.append(NOW)
+        return NOW
+
+    one = watch.Watch(store, "first", CONFIG, lambda reason, version: called.append(reason), 0.01, clock)
     one.start()
-    time.sleep(0.2)
+    _until(lambda: len(looks) > 5)
     assert one.is_alive()
     assert called == []
     # Somebody else ends it: nothing is left to watch, and nothing of ours to roll back.

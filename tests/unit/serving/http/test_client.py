@@ -112,7 +112,7 @@ def test_from_an_event_loop_the_same(server: tuple[str, list[Any]]) -> None:
     url, heard = server
 
     async def ask() -> Any:
-        client = AsyncClient("secret", 5)
+        client = AsyncClient("secret", 60)
         answer = await client.post(f"{url}good", {"b": 2})
         with pytest.raises(RefusedError, match="give more"):
             await client.post(f"{url}refused", {})

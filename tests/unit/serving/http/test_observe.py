@@ -7,7 +7,7 @@ import io
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -47,9 +47,11 @@ def test_an_id_that_came_goes_back_and_one_that_cannot_be_is_replaced(lines: io.
 
 def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: io.StringIO) -> None:
     app = application()
-    ask(app, "GET", "/campaigns/user-4711?user_id=user-4711")
-    ask(app, "POST", "/take", json={"user_id": "user-4711"})
-    ask(app, "GET", "/nowhere/user-4711")
+    began = time.perf_counter()
+    ask(app, "GET", "/campaigns/user-xyzzy?user_id=user-xyzzy")
+    took = time.perf_counter() - began
+    ask(app, "POST", "/take", json={"user_id": "user-xyzzy"})
+    ask(app, "GET", "/nowhere/user-xyzzy")
     rows = requests_in(lines)
     assert [(row["method"], row["route"], row["status"]) for row in rows] == [
         ("GET", "/campaigns/{campaign_id}", 200),
@@ -57,9 +59,9 @@ def test_a_line_per_request_has_the_template_and_never_the_path_or_query(lines: 
         ("GET", "unmatched", 404),
     ]
     assert set(rows[0]) == {"at", "level", "message", "method", "route", "status", "ms", "request_id", "who"}
-    assert 0 < rows[0]["ms"] < 1_000
+    assert 0 < rows[0]["ms"] <= took * 1_000 + 0.001  # rounded
     assert datetime.fromisoformat(rows[0]["at"]).utcoffset() == timedelta(0)
-    assert "4711" not in lines.getvalue()
+    assert "xyzzy" not in lines.getvalue()  # no digits: ids and times have those
 
 
 def test_who_asked_stands_in_the_line(lines: io.StringIO) -> None:
@@ -152,7 +154,7 @@ def test_over_a_socket_the_answer_arrives_and_the_connection_lives_on() -> None:
         time.sleep(0.02)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
             for body in (b"x" * 10_000_000, (b"x" * 100_000 for _ in range(100))):
                 answer = client.post("/take", content=body)
                 assert answer.status_code == 413
@@ -226,7 +228,8 @@ def test_a_scrape_tells_bundle_trouble_and_lag() -> None:
 
 
 def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
-    """40 us of CPU per request, its log line included; the best of many batches, as the machine is shared."""
+    """Per request, its log line included, less CPU than ten round trips of a small JSON, which take 40 us where the
+    bound was set (it took 11 us there); the best of many batches each, as the machine is shared."""
 
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -235,17 +238,26 @@ def test_it_costs_less_than_the_bound(lines: io.StringIO) -> None:
     async def nothing(_: Any) -> None:
         return None
 
-    async def batch(app: Any) -> float:
+    async def requests(app: Any) -> None:
         headers = [(b"host", b"here"), (b"content-type", b"application/json"), (b"content-length", b"100")]
-        start = time.process_time()
         for _ in range(500):
             await app({"type": "http", "method": "POST", "path": "/", "headers": headers, "state": {}}, None, nothing)
-        return (time.process_time() - start) / 500
 
-    async def best(app: Any) -> float:
-        return min([await batch(app) for _ in range(20)])
+    async def trips() -> None:
+        for number in range(500):
+            json.loads(json.dumps({"a": [number, "text", 1.5], "b": {"c": None}}))
 
-    assert asyncio.run(best(Observe(bare, LIMIT))) - asyncio.run(best(bare)) < 40e-6
+    async def best(batch: Callable[[], Coroutine[Any, Any, None]]) -> float:
+        took = []
+        for _ in range(20):
+            start = time.process_time()
+            await batch()
+            took.append(time.process_time() - start)
+        return min(took)
+
+    app = Observe(bare, LIMIT)
+    observed, plain, trip = (asyncio.run(best(one)) for one in (lambda: requests(app), lambda: requests(bare), trips))
+    assert observed - plain < 10 * trip
 
 
 def test_grpc_calls_leave_a_line_with_their_status_and_id(lines: io.StringIO) -> None:

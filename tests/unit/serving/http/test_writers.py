@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
+from serving.http import writers as module
 from serving.http.writers import BusyError, Writers
 
 
@@ -46,7 +50,30 @@ def test_who_waited_too_long_is_refused_without_being_worked_on() -> None:
     asyncio.run(ask())
 
 
-def test_who_waits_for_a_thread_is_sent_away_while_the_thread_is_still_busy() -> None:
+class Prompt(ThreadPoolExecutor):
+    """Its first task has begun once it is taken in, however busy the machine is."""
+
+    began: threading.Event | None = None
+
+    def submit(self, task: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        if self.began is not None:
+            return super().submit(task, *args, **more)
+        began = self.began = threading.Event()
+
+        def begun() -> Any:
+            began.set()
+            return task(*args, **more)
+
+        future = super().submit(begun)
+        assert began.wait(60)
+        return future
+
+
+def test_who_waits_for_a_thread_is_sent_away_while_the_thread_is_still_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By this clock no time passes until a thread has a task: the event loop alone sends away who waits for one.
+    monkeypatch.setattr(module, "ThreadPoolExecutor", Prompt)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
     async def ask() -> None:
         done: list[int] = []
         writers, let_go = Writers("letters", most=3, threads=1, seconds=0.05), threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,47 @@ def test_without_a_champion_it_says_so_and_waits(tmp_path: Path) -> None:
     assert one.refresh() is True
     assert (one.ready, one.version, one.told()["bundle"]) == (True, 1, ONE)
     assert "this server has no registry" in str(KindChampion(ECHO, tmp_path / "none", None).absent())
+
+
+class Watched(KindChampion):
+    """What others are told after each of its steps, while nothing serves."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        told = self.__dict__.setdefault("said", [])
+        if "_warming" in self.__dict__ and not self.ready:  # it is whole
+            told.append((self.state, str(self.absent()).removeprefix("model creators: ")))
+
+
+def test_while_a_champion_comes_nobody_is_told_that_there_is_none(tmp_path: Path) -> None:
+    registry = FakeRegistry(1, {1: ONE})
+    one = Watched(ECHO, tmp_path, lambda: registry)  # type: ignore[arg-type, return-value]
+    assert one.refresh() is True
+    assert one.ready
+    assert dict.fromkeys(one.said) == dict.fromkeys(
+        [
+            ("asking", "the registry was not asked yet; ask again"),
+            ("starting", "version 1 is starting; ask again in a while"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("trouble", ["away", "broken", "fetch"])
+def test_what_is_wrong_is_told_before_that_the_registry_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A moment before, a registry that is away had no champion, and neither had one whose bundle is refused."""
+    registry = FakeRegistry(1, {1: ONE}, away=trouble == "away", broken={1} if trouble == "broken" else set())
+    if trouble == "fetch":
+
+        def cut(version: int, target: Path) -> Loaded:
+            raise ConnectionError("reset by peer")
+
+        monkeypatch.setattr(registry, "fetch", cut)
+    one = Watched(ECHO, tmp_path, lambda: registry)  # type: ignore[arg-type, return-value]
+    assert one.refresh() is False
+    assert not any("is registered" in said for _, said in one.said)
+    assert one.said[-1] == ("none", one.trouble)
 
 
 def test_it_follows_promotions_and_rollbacks(tmp_path: Path) -> None:
@@ -168,6 +210,28 @@ def test_few_bundles_stay(tmp_path: Path) -> None:
         registry.champion = number
         one.refresh()
     assert len(list((tmp_path / "kinds" / "creators").glob("*/manifest.json"))) == module.KEPT
+
+
+def test_few_bundles_stay_though_the_files_times_do_not_tell_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk's times have steps, and a clock may be set back."""
+    registry = FakeRegistry(1, {at: f"{at:064d}"[::-1] for at in range(1, 6)})
+    fetch = registry.fetch
+
+    def backwards(version: int, target: Path) -> Loaded:
+        loaded = fetch(version, target)
+        os.utime(target / "manifest.json", (100 - version, 100 - version))
+        return loaded
+
+    monkeypatch.setattr(registry, "fetch", backwards)
+    one = follower(tmp_path, registry)
+    for number in registry.digests:
+        registry.champion = number
+        one.refresh()
+    kept = [file.parent.name for file in (tmp_path / "kinds" / "creators").glob("*/manifest.json")]
+    assert len(kept) == module.KEPT
+    assert registry.digests[5][:16] in kept
 
 
 def test_stopped_it_gives_back_what_it_holds(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_one_writes_it_at_a_time(tmp_path: Path) -> None:
         return plain(snapshot)
 
     assert kept.keep(lambda: first, kept.unlike, of_first) is first
-    other.join(10)
+    other.join(60)
     assert not other.is_alive()
     assert done == ["first", "second"]
     assert json.loads(kept.file.read_text())["revision"] == 2

@@ -9,6 +9,7 @@ import pytest
 from crossmix.bundle import annotate
 from crossmix.config import laptop
 from crossmix.ledger import audit
+from serving.campaigns.lane import Lane
 from serving.live.champion import Champion
 from serving.live.live import Live
 from tests.support.markets import make_market
@@ -58,4 +59,31 @@ def test_a_new_campaigns_context_is_of_campaigns_that_run(tmp_path: Path) -> Non
     live = Live(laptop(), tmp_path / "own", file, champion, tmp_path / "features")
     assert live.context(bundle, "new").tolist() == bundle.contexts["c1"].tolist()
     assert live.context(bundle, "c0").tolist() == bundle.contexts["c0"].tolist()
+    live.stop()
+
+
+def test_trouble_of_the_kill_switch_that_passes_as_it_is_told_is_told_whole(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer is another thread, which may be done between two looks."""
+
+    class Passing(Lane):
+        looks = 0
+
+        @property
+        def trouble(self) -> str | None:
+            Passing.looks += 1
+            return "the database is locked" if Passing.looks == 1 else None
+
+        @trouble.setter
+        def trouble(self, value: str | None) -> None:
+            """It is what `looks` says."""
+
+    own = tmp_path / "own"
+    live = Live(laptop(), own, f"sqlite:///{tmp_path / 'serving.db'}", Champion(own, None, bundle), tmp_path)
+    monkeypatch.setattr(live, "lane", Passing(lambda: live.store, own / "other.journal", lambda _: None))
+    Passing.looks = 0
+    told = [one["why"] for one in live.troubles() if one["what"] == "kill switch"]
+    assert told == ["changes are served here alone: the database is locked"]
+    assert [one for one in live.troubles() if one["what"] == "kill switch"] == []
     live.stop()
