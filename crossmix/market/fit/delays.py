@@ -68,7 +68,7 @@ LEAST = 0.02
 """Probability below which a delay is left out."""
 EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
-NONE = 1e-4
+NONE = 1e-3
 """Probability that no platform's conversions take a cycle on average, from which on an account is taken to have no
 delay. Of 360 histories without one, of 24 kinds, 2 lie below, of 40 accounts of kind `lagged` all."""
 AT_ONCE = 0.5
