@@ -70,7 +70,7 @@ EACH = 6
 """Cells of a platform that delays are found from: those with most conversions."""
 NONE = 3e-4
 """Probability that no platform's conversions take a cycle on average, from which on an account is taken to have no
-delay. Of 216 histories without one, of 28 kinds, 1 lies below, of 6 of kind `lagged` all."""
+delay. Of 216 histories without one, of 29 kinds, 1 lies below, of 6 of kind `lagged` all."""
 AT_ONCE = 0.5
 """Of an account that has a delay: probability from which on a platform's conversions are taken to come at once."""
 COME, FURTHEST = 0.99, 60
