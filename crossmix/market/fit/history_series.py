@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +24,21 @@ Mask = npt.NDArray[np.bool_]
 
 WIDE = {"level": 3.0, "slope": 1.0, "bend": 1.0, "together": 1.0}
 """Deviations of the coefficients' priors before they are pooled: next to nothing is said."""
-WEEK_SD, RESPONSE_WEEK_SD, SALES_WEEK_SD = 0.1, 0.1, 0.3
-"""Deviation of a weekday's ln of impressions, of clicks per impression, and of conversions per click, which weekends
-move most."""
+WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
+"""Deviation of a weekday's ln of impressions, and of clicks per impression."""
+SALES_WEEK_SD = (0.3, 0.1, 0.03)
+"""Of conversions per click, which weekends move most in some accounts and not at all in others: one of these, as
+likely each. A wide one alone is no caution: at once it has weekdays to tell that there are not, late it has hardly
+any, and delays are told where there are none."""
 PRICE_CV = 0.4
 """Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
 WEEK = TOGETHER + 1
 """Place where weekdays' coefficients begin: after level, slope, bend and together."""
 BENT = 2.0
 """|u| beyond which nothing bends further."""
-DELAYED = (3.0, 0.2, 0.18, 0.15)
-"""Deviations of level, slope, bend and together as those of cells are once pooled, by which delays are compared."""
+DELAYED = ((3.0, 0.2, 0.18, 0.15), (3.0, 0.4, 0.4, 0.15))
+"""Deviations of level, slope, bend and together by which delays are compared, as likely each: as those of cells are
+once pooled, and those of a response that saturates, which hardly moves with the very day's money either."""
 BENDS = -0.04
 """Mean of the bend then."""
 STILL: Law = (-5.0, 0.0, -14.0)
@@ -224,7 +229,7 @@ class History:
         x_HTKR = (carrier_HTT @ weighted).reshape(-1, *x_TKR.shape) / np.maximum(due_HTK, 1e-12)[..., None]
         x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
         step_TK = self.steps("conversions")
-        found = self._delays(due_HTK, x_HTKR, slope, step_TK)
+        found, week_sd = self._delays(due_HTK, x_HTKR, slope, step_TK)
         conversions, series = self.totals_TK["conversions"], np.arange(clicks.shape[1])
 
         def converted(alike: Common, law: Law | None) -> Line:
@@ -234,7 +239,7 @@ class History:
                 due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
                 x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
                 seen = self.seen_TK & (due_TK > 0)
-                columns = self._prior(x, _log_rate(conversions, due_TK, seen), seen, SALES_WEEK_SD, slope, step_TK)
+                columns = self._prior(x, _log_rate(conversions, due_TK, seen), seen, week_sd, slope, step_TK)
                 due_TK, unsure_TK = due_TK * alike.times_TK(seen), unsure_TK + alike.left_TK
                 line, _ = regression.fit_counts(conversions, due_TK, seen, columns, law, unsure_TK=unsure_TK)
                 law = line.law
@@ -247,12 +252,14 @@ class History:
         x_TKR = np.einsum("kh,htkr->tkr", found.probability_PH[self.platform_K], x_HTKR)
         return without_common(converted, of_counts(conversions, due_TK), seen, x_TKR), found
 
-    def _delays(self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None) -> Delays:
-        """How likely each delay of conversions is, by platform."""
+    def _delays(
+        self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None
+    ) -> tuple[Delays, float]:
+        """How likely each delay of conversions is, by platform, and the likeliest of `SALES_WEEK_SD`."""
         conversions, (size, times) = self.totals_TK["conversions"], due_HTK.shape[:2]
         some = delays.most(np.where(self.seen_TK, conversions, 0.0), self.platform_K)
         if not len(some):
-            return delays.likely(np.zeros((self.cells[1], size)))
+            return delays.likely(np.zeros((self.cells[1], size))), SALES_WEEK_SD[0]
         # Every delay of every series is a series of its own, seen in the same cycles.
         seen = (self.seen_TK & (self.totals_TK["clicks"] > 0))[:, some]
         seen, count = np.tile(seen, (1, size)), np.tile(conversions[:, some], (1, size))
@@ -261,13 +268,18 @@ class History:
         mean = np.zeros(x.shape[1:])
         mean[:, 0], mean[:, 1], mean[:, 2] = _log_rate(count, due, seen)[0], slope, BENDS
         step = None if step_TK is None else np.tile(step_TK[:, some], (1, size))
-        sd = np.append(DELAYED, np.full(x.shape[2] - WEEK, SALES_WEEK_SD))
-        columns = Columns(x, mean, sd, self.slow.only(np.tile(some, size)), step)
+        priors = list(product(SALES_WEEK_SD, DELAYED))
+        deviations = [np.append(like, np.full(x.shape[2] - WEEK, week)) for week, like in priors]
+        columns = Columns(x, mean, deviations[0], self.slow.only(np.tile(some, size)), step)
         unsure = delays.before(times, delays.UNSURE)[:, None] ** 2
         laws = [delays.law(*one) for one in delays.LAWS]
-        told_LHK = regression.count_likelihoods(count, due, seen, columns, laws, unsure).reshape(len(laws), size, -1)
+        told = regression.count_likelihoods(count, due, seen, columns, laws, unsure, deviations)
+        told_VLKH = told.reshape(len(priors), len(laws), size, -1).swapaxes(2, 3)
         prior_L = np.array([regression.log_prior(law) for law in laws])
-        return delays.of_platforms(told_LHK.swapaxes(1, 2), self.platform_K[some], self.cells[1], prior_L)
+        found, weight_V = delays.of_platforms(
+            told_VLKH, self.platform_K[some], self.cells[1], prior_L, np.full(len(priors), -np.log(len(priors)))
+        )
+        return found, SALES_WEEK_SD[int(weight_V.reshape(len(SALES_WEEK_SD), -1).sum(1).argmax())]
 
 
 def _log_rate(count_TK: Array, exposure_TK: Array, seen_TK: Mask) -> Array:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -227,11 +227,18 @@ def count_likelihoods(
     columns: Columns,
     laws: Sequence[Law],
     unsure_TK: Array | float = 0.0,
+    deviations: Sequence[Array] = (),
 ) -> Array:
-    """Log-likelihood of every series' counts under every law of the drift, coefficients integrated out, (L, K).
+    """Log-likelihood of every series' counts under every law of the drift, coefficients integrated out over each of
+    some priors, (V, L, K).
 
     Counts are normal around their mean, with the variance that mean and drift give them: comparable between exposures
-    and columns, as what is seen is the count. Arguments as of `fit_counts`.
+    and columns, as what is seen is the count, and between priors.
+
+    Args:
+        laws: of the drift.
+        deviations: of the coefficients' priors, (R,) each; none: those of the columns.
+        count_TK, exposure_TK, seen_TK, columns, unsure_TK: as of `fit_counts`.
     """
     fitted_TK = np.einsum("tkr,kr->tk", columns.x_TKR, columns.mean_KR)
     for _ in range(PASSES):
@@ -241,7 +248,9 @@ def count_likelihoods(
         noise_TK = 1 / mean_TK + np.asarray(unsure_TK)
         fitted_TK = fit(working, noise_TK, seen_TK, columns, START, each=False).fitted_TK
     series = _Series.of(working, noise_TK, seen_TK, columns.whole())
-    told = np.stack([series.at(series.alike(law)).likelihood() for law in laws])
+    priors = [replace(columns, deviation_R=one).whole().deviation_R for one in deviations or [columns.deviation_R]]
+    products = [series.products(series.alike(law)) for law in laws]
+    told = np.stack([[series.given(one, prior_R).likelihood() for one in products] for prior_R in priors])
     return np.asarray(told - np.where(seen_TK, np.log(mean_TK), 0.0).sum(0))
 
 
@@ -328,19 +337,28 @@ class _Series:
         return self.alike(law, found[1], found[2])
 
     def at(self, laws: _Laws) -> _At:
+        return self.given(self.products(laws), self.columns.deviation_R)
+
+    def products(self, laws: _Laws) -> tuple[Array, Array]:
+        """Products of all columns' innovations over their variances, (K, S, S), and the sum of ln of these, (K,)."""
         path = whitened(self.stacked_TKS, self.noise_TK + laws.own_K, self.seen_TK, laws.rho, laws.variance_K)
         white_TKS = path.innovation_TKS * np.where(self.seen_TK, path.whole_TK**-0.5, 0.0)[..., None]
         log_variance = np.where(self.seen_TK, np.log(path.whole_TK), 0.0).sum(0)
-        products_KSS = white_TKS.transpose(1, 2, 0) @ white_TKS.transpose(1, 0, 2)
+        return white_TKS.transpose(1, 2, 0) @ white_TKS.transpose(1, 0, 2), log_variance
+
+    def given(self, products: tuple[Array, Array], deviation_R: Array) -> _At:
+        """With these deviations of the coefficients' priors."""
+        products_KSS, log_variance = products
         x, moves = slice(1, 1 + len(self.columns.deviation_R)), slice(1 + len(self.columns.deviation_R), None)
-        precision_R = self.columns.deviation_R**-2
+        precision_R = deviation_R**-2
         mean_KR = self.columns.mean_KR
         inner = products_KSS[:, x, x] + np.diag(precision_R)
         right = products_KSS[:, x, 0] + precision_R * mean_KR
         covariance: Array = np.asarray(np.linalg.inv(inner), float)
         beta = np.einsum("krs,ks->kr", covariance, right)
         fitted = products_KSS[:, 0, 0] + (precision_R * mean_KR**2).sum(1) - (beta * right).sum(1)
-        determinant = np.linalg.slogdet(inner)[1]
+        # Of the posterior's covariance over the prior's: what a wide prior costs.
+        determinant = np.linalg.slogdet(inner)[1] + 2 * np.log(deviation_R).sum()
         both_KRJ = products_KSS[:, x, moves]
         answer = -covariance @ both_KRJ
         told = Told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import nbinom
+from scipy.stats import multivariate_normal, nbinom
 
 from crossmix.config import Market as Settings
 from crossmix.market.fit import delays, regression, spend_history
@@ -20,20 +20,40 @@ SHAPE = np.array([shape for _, shape, _ in KERNELS])
 QUANTITIES = ("spend", "impressions", "clicks", "conversions", "revenue")
 
 
-def made(seed: int, scale: float = 1.0, wandering: float = 0.4) -> dict[str, np.ndarray]:
-    table = history(planted(), DAYS, seed, wandering=wandering, scale=scale)
-    return {name: table[name].to_numpy(float).reshape(DAYS, 1, 4) for name in QUANTITIES}
+def made(
+    seed: int, scale: float = 1.0, wandering: float = 0.4, days: int = DAYS, eta: float = 1.0
+) -> dict[str, np.ndarray]:
+    """Totals, (T, 1, 4); of `eta` below 1 it is conversions that saturate, and nothing else does."""
+    world = planted() if eta == 1 else planted(gamma=np.ones(4), delta=np.ones(4), eta=np.full(4, eta))
+    table = history(world, days, seed, wandering=wandering, scale=scale)
+    return {name: table[name].to_numpy(float).reshape(days, 1, 4) for name in QUANTITIES}
 
 
-def found(totals: dict[str, np.ndarray]) -> Delays:
+def found(totals: dict[str, np.ndarray], weekday_T: np.ndarray | None = None) -> Delays:
     """The delays of conversions."""
-    past = History.of(totals, np.ones(DAYS, bool), None, 14)
+    return told(totals, weekday_T)[0]
+
+
+def told(totals: dict[str, np.ndarray], weekday_T: np.ndarray | None) -> tuple[Delays, float]:
+    """With the deviation of weekdays."""
+    times = len(totals["spend"])
+    past = History.of(totals, np.ones(times, bool), weekday_T, 14)
     clicks = past.totals_TK["clicks"]
-    x = past._columns(past.log_spend(), past.together(), week=False)
-    carriers = delays.carriers(DAYS)
-    due = carriers @ clicks
-    weighted = carriers @ (clicks[..., None] * x).reshape(DAYS, -1)
+    x = past._columns(past.log_spend(), past.together())
+    carriers = delays.carriers(times)
+    due = np.maximum(carriers @ clicks, 1e-9)
+    weighted = carriers @ (clicks[..., None] * x).reshape(times, -1)
     return past._delays(due, weighted.reshape(-1, *x.shape) / due[..., None], 0.0)
+
+
+def of_saturdays(totals: dict[str, np.ndarray], part: float, seed: int) -> np.ndarray:
+    """Saturdays' clicks convert only so often, in place; the weekdays, (T,)."""
+    weekday_T = np.arange(len(totals["spend"])) % 7
+    kept = np.where(weekday_T == 5, part, 1.0)[:, None, None]
+    sold = np.random.default_rng(seed).binomial(totals["conversions"].astype(int), kept).astype(float)
+    totals["revenue"] *= sold / np.maximum(totals["conversions"], 1)
+    totals["conversions"] = sold
+    return weekday_T
 
 
 def test_what_is_due_is_the_weighted_mean_of_what_was_before() -> None:
@@ -97,11 +117,51 @@ def test_likelihoods_of_counts_are_those_of_the_counts_whatever_the_exposure() -
     rng = np.random.default_rng(2)
     count = rng.poisson(30, (50, 1)).astype(float)
     seen = np.ones((50, 1), bool)
-    told = []
+    both = []
     for exposure in (100.0, 200.0):
         columns = Columns(np.ones((50, 1, 1)), np.array([[np.log(30 / exposure)]]), np.array([3.0]))
-        told.append(regression.count_likelihoods(count, np.full((50, 1), exposure), seen, columns, [regression.START]))
-    np.testing.assert_allclose(told[0], told[1], rtol=1e-9)
+        both.append(regression.count_likelihoods(count, np.full((50, 1), exposure), seen, columns, [regression.START]))
+    np.testing.assert_allclose(both[0], both[1], rtol=1e-9)
+
+
+def test_likelihoods_of_priors_are_those_of_the_whole_normal() -> None:
+    """A wide prior costs what it makes likely that is not there: the density of all cycles at once says by how much."""
+    rng = np.random.default_rng(3)
+    times, exposure = 40, 5e6
+    x = np.stack([np.ones((times, 1)), rng.standard_normal((times, 1))], 2)
+    count = rng.poisson(exposure * np.exp(-3 + 0.05 * x[..., 1])).astype(float)
+    mean, priors = np.array([[-3.0, 0.0]]), [np.array([1.0, 0.5]), np.array([1.0, 0.05]), np.array([1.0, 0.005])]
+    law = (np.log(0.02), 0.0, -10.0)
+    columns, seen = Columns(x, mean, priors[0]), np.ones((times, 1), bool)
+    likely = regression.count_likelihoods(count, np.full((times, 1), exposure), seen, columns, [law], 0.0, priors)
+    rate, apart = np.log(count[:, 0] / exposure), np.abs(np.subtract.outer(np.arange(times), np.arange(times)))
+    around = 0.02**2 * 0.5**apart + np.diag(1 / count[:, 0] + np.exp(-10.0))
+    dense = [
+        multivariate_normal.logpdf(rate, x[:, 0] @ mean[0], around + x[:, 0] @ np.diag(sd**2) @ x[:, 0].T)
+        for sd in priors
+    ]
+    np.testing.assert_allclose(likely[:, 0, 0] - likely[0, 0, 0], np.array(dense) - dense[0], atol=0.02)
+    assert likely[:, 0, 0].argmax() == 1  # 0.05 is what it is
+    np.testing.assert_array_equal(
+        regression.count_likelihoods(count, np.full((times, 1), exposure), seen, columns, [law])[0], likely[0]
+    )
+
+
+def test_the_mean_over_priors_is_weighed_by_what_the_whole_account_says() -> None:
+    one, other = np.zeros((2, 2, len(KERNELS)))
+    one[:, 3], other[:, 0] = 9.0, 12.0
+    whole, weight = delays.of_platforms(
+        np.stack([one, other])[:, None], np.arange(2), 2, np.zeros(1), np.log([0.75, 0.25])
+    )
+    each = [delays.likely(one), delays.likely(other)]
+    odds = np.array([0.75, 0.25]) * np.exp(
+        [logsumexp(_evidence(one) + _prior()), logsumexp(_evidence(other) + _prior())]
+    )
+    np.testing.assert_allclose(weight, odds / odds.sum(), rtol=1e-9)
+    np.testing.assert_allclose(
+        whole.probability_PH, weight[0] * each[0].probability_PH + weight[1] * each[1].probability_PH
+    )
+    assert whole.none == pytest.approx(weight @ [each[0].none, each[1].none])
 
 
 @pytest.mark.parametrize(("mean", "shape"), [(4.0, 1), (7.0, 1), (7.0, 3)])
@@ -113,16 +173,37 @@ def test_a_planted_delay_is_found(mean: float, shape: int) -> None:
     assert late_ones.none < 1e-9
     assert (late_ones.law()[:, 0] < 0.5).all()
     probability = late_ones.probability_PH
-    told = np.exp(probability @ np.log1p(MEAN)) - 1
-    assert (told > mean / 2.5).all()
-    assert (told < mean * 1.8).all()
-    assert told.mean() == pytest.approx(mean, rel=0.35)
+    average = np.exp(probability @ np.log1p(MEAN)) - 1
+    assert (average > mean / 2.5).all()
+    assert (average < mean * 1.8).all()
+    assert average.mean() == pytest.approx(mean, rel=0.35)
 
 
 def test_conversions_at_once_are_found_at_once() -> None:
     probability = np.stack([found(made(seed)).probability_PH for seed in (5300, 5301, 5302, 5303)])
     assert probability[..., MEAN <= 0.5].sum(-1).mean() > 0.95
     assert (np.expm1(probability @ np.log1p(MEAN)) < 1).all()
+
+
+def test_a_response_that_saturates_is_not_late_for_want_of_weekdays() -> None:
+    """Of conversions that hardly move with the very day's money, in eight weeks without weekdays; the first is."""
+    each = [told(made(seed, days=56, eta=0.45), np.arange(56) % 7) for seed in range(44100, 44106)]
+    assert [one.none < delays.NONE for one, _ in each] == [True, *5 * [False]]
+    assert {week for _, week in each} <= {0.03, 0.1}
+    assert np.mean([one.at_once_P.mean() for one, _ in each]) > 0.2
+    assert np.median([(one.probability_PH @ MEAN).mean() for one, _ in each]) < 1.7
+
+
+def test_weekdays_are_as_wide_as_they_are_and_tell_when_conversions_come() -> None:
+    soon, late_ones = made(44100), made(44104)
+    weekday_T = of_saturdays(soon, 0.4, 1)
+    one, week = told(soon, weekday_T)
+    assert (week, one.at_once_P.min() > 0.5, one.none > 0.9) == (0.3, True, True)
+    of_saturdays(late_ones, 0.4, 2)
+    late(late_ones, ("conversions", "revenue"), np.full(4, 2.0), 1, 1)
+    other, week = told(late_ones, weekday_T)
+    assert (week, other.none < 1e-6) == (0.3, True)
+    assert np.expm1(other.probability_PH @ np.log1p(MEAN)) == pytest.approx(np.full(4, 2.0), rel=0.4)
 
 
 @pytest.mark.parametrize(("seed", "scale", "wandering"), [(5307, 1.0, 0.4), (5312, 1.0, 0.05), (5314, 0.5, 0.05)])
@@ -147,7 +228,7 @@ def test_the_law_of_a_delay_is_the_mean_of_what_it_may_be() -> None:
     # Of a late account a platform is taken to be at once where that is the likelier.
     np.testing.assert_array_equal(law[2], np.eye(1, law.shape[1])[0])
     # An account that need not be late is at once everywhere, whatever one platform's own data say.
-    assert Delays(np.stack([sure, open_]), none=2e-4).law().tolist() == [[1.0], [1.0]]
+    assert Delays(np.stack([sure, open_]), none=2e-3).law().tolist() == [[1.0], [1.0]]
 
 
 def test_that_nowhere_a_conversion_takes_a_cycle_is_asked_of_all_platforms_together() -> None:
@@ -168,7 +249,7 @@ def test_that_nowhere_a_conversion_takes_a_cycle_is_asked_of_all_platforms_toget
 
 def _prior() -> np.ndarray:
     prior = np.array([weight for _, _, weight in KERNELS])
-    return np.log(prior / prior.sum())
+    return np.asarray(np.log(prior / prior.sum()))
 
 
 def _evidence(told_PH: np.ndarray) -> np.ndarray:
