@@ -8,8 +8,9 @@ a cycle's count has the exposure
 
 and is regressed on the money of those cycles, weighted alike. Taken at once instead, a count that hardly moves with the
 same cycle's spend looks like one that money does not buy. Which weights (`KERNELS`: geometric, and humped ones that
-begin with nearly nothing) is told by the likelihood of the whole regression, coefficients integrated out, and drift and
-noise over a grid: at the wrong delay a drift explains nearly as much, if it may be as large as that needs.
+begin with nearly nothing) is told by the likelihood of the whole regression, coefficients integrated out by priors of
+several widths, and drift and noise over a grid: at the wrong delay a drift explains nearly as much, if it may be as
+large as that needs.
 
 Platforms of an account are measured alike, by one tag and one window: their delays lie around a common one, unless one
 is clearly another's. What is told is a probability of each delay, by platform (`Delays`), over which the caller takes

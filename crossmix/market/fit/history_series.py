@@ -28,8 +28,8 @@ WEEK_SD, RESPONSE_WEEK_SD = 0.1, 0.1
 """Deviation of a weekday's ln of impressions, and of clicks per impression."""
 SALES_WEEK_SD = (0.3, 0.1, 0.03)
 """Of conversions per click, which weekends move most in some accounts and not at all in others: one of these, as
-likely each. A wide one alone is no caution: at once it has weekdays to tell that there are not, late it has hardly
-any, and delays are told where there are none."""
+likely each. A wide one alone is no caution: it expects weekdays, and where there are none that speaks against
+conversions that come at once, but not against late ones, which smooth weekdays away: delays are told that are not."""
 PRICE_CV = 0.4
 """Deviation of single prices over their mean: what leaves a cycle's mean price uncertain."""
 WEEK = TOGETHER + 1
@@ -38,7 +38,8 @@ BENT = 2.0
 """|u| beyond which nothing bends further."""
 DELAYED = ((3.0, 0.2, 0.18, 0.15), (3.0, 0.4, 0.4, 0.15))
 """Deviations of level, slope, bend and together by which delays are compared, as likely each: as those of cells are
-once pooled, and those of a response that saturates, which hardly moves with the very day's money either."""
+once pooled, and wider ones of slope and bend, for conversions that saturate: those hardly move with the same day's
+money, just as late ones."""
 BENDS = -0.04
 """Mean of the bend then."""
 STILL: Law = (-5.0, 0.0, -14.0)
@@ -198,10 +199,10 @@ class History:
             slow_TK = line.slow_TK
         return line, cv
 
-    def _columns(self, u_TK: Array, together_TK: Array, week: bool = True) -> Array:
+    def _columns(self, u_TK: Array, together_TK: Array) -> Array:
         bent = 0.5 * np.clip(u_TK, -BENT, BENT) ** 2
         parts = [np.ones_like(u_TK), u_TK, bent, together_TK]
-        if week and self.weekday_T is not None:
+        if self.weekday_T is not None:
             # Around their mean, so that the level is that of an average weekday.
             days = (self.weekday_T[:, None] == np.arange(7)) - 1 / 7
             parts += [np.broadcast_to(day[:, None], u_TK.shape) for day in days.T]
@@ -255,7 +256,8 @@ class History:
     def _delays(
         self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None
     ) -> tuple[Delays, float]:
-        """How likely each delay of conversions is, by platform, and the likeliest of `SALES_WEEK_SD`."""
+        """How likely each delay of conversions is, by platform, and the likeliest of `SALES_WEEK_SD`, any one where
+        there are no weekdays."""
         conversions, (size, times) = self.totals_TK["conversions"], due_HTK.shape[:2]
         some = delays.most(np.where(self.seen_TK, conversions, 0.0), self.platform_K)
         if not len(some):

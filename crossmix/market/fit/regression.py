@@ -249,8 +249,9 @@ def count_likelihoods(
         fitted_TK = fit(working, noise_TK, seen_TK, columns, START, each=False).fitted_TK
     series = _Series.of(working, noise_TK, seen_TK, columns.whole())
     priors = [replace(columns, deviation_R=one).whole().deviation_R for one in deviations or [columns.deviation_R]]
-    products = [series.products(series.alike(law)) for law in laws]
-    told = np.stack([[series.given(one, prior_R).likelihood() for one in products] for prior_R in priors])
+    # A law's products serve all priors, and are let go before the next one's: of hundreds of series they are large.
+    products = (series.products(series.alike(law)) for law in laws)
+    told = np.stack([[series.given(one, prior_R).likelihood() for prior_R in priors] for one in products], 1)
     return np.asarray(told - np.where(seen_TK, np.log(mean_TK), 0.0).sum(0))
 
 
