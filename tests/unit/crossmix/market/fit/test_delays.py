@@ -130,7 +130,7 @@ def test_likelihoods_of_priors_are_those_of_the_whole_normal() -> None:
     times, exposure = 40, 5e6
     x = np.stack([np.ones((times, 1)), rng.standard_normal((times, 1))], 2)
     count = rng.poisson(exposure * np.exp(-3 + 0.05 * x[..., 1])).astype(float)
-    mean, priors = np.array([[-3.0, 0.0]]), [np.array([1.0, 0.5]), np.array([1.0, 0.05]), np.array([1.0, 0.005])]
+    mean, priors = np.array([[-3.0, 0.02]]), [np.array([1.0, 0.5]), np.array([1.0, 0.05]), np.array([1.0, 0.005])]
     law = (np.log(0.02), 0.0, -10.0)
     columns, seen = Columns(x, mean, priors[0]), np.ones((times, 1), bool)
     likely = regression.count_likelihoods(count, np.full((times, 1), exposure), seen, columns, [law], 0.0, priors)
@@ -252,6 +252,26 @@ def test_weekdays_are_as_wide_as_they_are_and_tell_when_conversions_come() -> No
     other, week = told(late_ones, weekday_T)
     assert (week, other.none < 1e-6) == (0.3, True)
     assert np.expm1(other.probability_PH @ np.log1p(MEAN)) == pytest.approx(np.full(4, 2.0), rel=0.4)
+
+
+def test_weekdays_are_as_wide_as_is_likeliest_over_all_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three deviations, the widest first, with two widths of the response each."""
+    weight, open_ = np.array([0.3, 0.0, 0.2, 0.2, 0.15, 0.15]), delays.likely(np.zeros((4, len(KERNELS))))
+    monkeypatch.setattr(delays, "of_platforms", lambda *given: (open_, weight))
+    assert told(made(44110, days=56), np.arange(56) % 7) == (open_, 0.1)
+
+
+def test_platforms_without_conversions_have_the_delays_of_the_others_or_what_is_usual() -> None:
+    totals = made(44110, days=56)
+    for name in ("conversions", "revenue"):
+        totals[name][..., 2] = 0.0
+    alone = found(totals, np.arange(56) % 7).probability_PH
+    np.testing.assert_allclose(alone.sum(1), 1.0)
+    assert alone[2, 0] > delays.likely(np.zeros((1, len(KERNELS)))).at_once_P[0]
+    for name in ("conversions", "revenue"):
+        totals[name][:] = 0.0
+    nothing = found(totals, np.arange(56) % 7)
+    np.testing.assert_allclose(nothing.probability_PH, delays.likely(np.zeros((4, len(KERNELS)))).probability_PH)
 
 
 def test_conversions_are_fitted_with_weekdays_as_wide_as_were_found() -> None:
