@@ -100,7 +100,7 @@ def product(world: World, folder: Path) -> Answer:
 
 def _judged(config: Config, dataset: Path, fitted: Path, served: Market) -> Decided:
     """What the gate step says of the changes, from what the training period told and the held-out weeks."""
-    return decided(config, as_today(load_judged(fitted), served), read(Dataset(dataset)))
+    return decided(config, as_today(load_judged(fitted), served), read(Dataset(dataset)), served)
 
 
 def _accepted(world: World, market: Market, judged: Decided) -> Array:

@@ -66,7 +66,8 @@ class CampaignDecision(Part):
     campaign: str
     budget: float
     proved: bool
-    """Whether draws and held-out weeks both say that the change earns more, as surely as `sure`."""
+    """Whether draws and held-out weeks, and the fit on all of the history, say that the change earns more, as surely as
+    `sure`."""
     part: float
     """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, all."""
     revenue: float

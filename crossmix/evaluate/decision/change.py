@@ -12,7 +12,7 @@ Shapes: C campaigns, P platforms, N draws.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +123,24 @@ def changes(
     exact = doubled(market)
     tried_CP = np.ones(market.static.shape, bool) if tried_CP is None else tried_CP
     return tuple(_change(exact, slot, tried_CP[slot], probe, draws, seed) for slot in range(len(market.campaigns)))
+
+
+def likelier(market: Market, slot: int, *, draws: int = DRAWS, seed: int = 0) -> Callable[[Change], float]:
+    """How likely a campaign's change, of another fit, earns more by this market: the part of its draws.
+
+    Args:
+        market: fitted on all of a history, where the change was found by its training period.
+        slot: the campaign's number.
+    """
+    exact = doubled(market)
+    conditions, budget = nominal(exact, torch.tensor([slot])), float(exact.budget[slot])
+    around = drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
+
+    def earned_N(share_P: Array) -> Array:
+        revenue, _ = _responses(conditions, around, budget * torch.as_tensor(share_P), budget)
+        return np.asarray(revenue[1:].sum(1))
+
+    return lambda change: float((earned_N(change.best_P) > earned_N(change.today_P)).mean())
 
 
 def beyond(share_P: Array, probe: float) -> npt.NDArray[np.bool_]:

@@ -22,7 +22,7 @@ Shapes: P platforms, N draws, W blocks, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,13 +195,14 @@ class Judged:
         return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
 
 
-def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
+def furthest(ways: Sequence[Judged], sure: float, agrees: Callable[[Judged], bool] | None = None) -> Judged | None:
     """The first of the ways that is sure by draws and by held-out weeks; `None`: none is.
 
     Args:
         ways: of one change (`crossmix.evaluate.decision.change.changes`), the whole way first.
+        agrees: what has to hold of it besides.
     """
-    return next((one for one in ways if one.sure(sure)), None)
+    return next((one for one in ways if one.sure(sure) and (agrees is None or agrees(one))), None)
 
 
 def ends(value_N: Array, sure: float) -> tuple[float, float]:

@@ -71,8 +71,8 @@ def judge(
     play = players["policy"] if server is actor else from_state(lambda state, low, high, _: server(state, low, high))
     if whole is not fitted:
         save_served(served, server, policy, out)
-    # Judged on what the training period told, as from where the money is today.
-    judged = decided(config, as_today(fitted, whole), log) if log.meta.aggregate else None
+    # Judged on what the training period told, as from where the money is today, and not against what all of it tells.
+    judged = decided(config, as_today(fitted, whole), log, whole) if log.meta.aggregate else None
     within = served if judged is None else judged.within(served)
     case = Case(
         config=config,

@@ -41,7 +41,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "whatif": whatif.ask(whatif.make_scene(served), simulated_cycles=0),
         "policy": explain(bundle, row_X, campaign, bundle.responses[campaign]),
         "kept": explain(bundle, row_X, campaign, bundle.responses[campaign], keep=True),
-        "decision": told(config, now, decided(config, now, log)),
+        "decision": told(config, now, decided(config, now, log, served)),
         "spent": float(frame[frame["date"].isin(days)]["spend"].sum()) / len(days),
         "plan": bundle.plans[campaign],
     }

@@ -227,6 +227,9 @@ def test_the_longest_part_that_is_sure_is_taken() -> None:
     unsure, sure = judge(made(part=1.0), known=0.2), judge(made(part=0.5))
     assert furthest([unsure, sure, judge(made(part=0.25))], 0.95) is sure
     assert furthest([unsure], 0.95) is None
+    short = judge(made(part=0.25))
+    assert furthest([unsure, sure, short], 0.95, lambda one: one.change.part < 0.5) is short
+    assert furthest([unsure, sure], 0.95, lambda one: one.change.part != 0.5) is None, "what agrees has to be sure"
 
 
 @settings(max_examples=400, deadline=None)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from crossmix.artifacts import GateRow
+from crossmix.evaluate.decision import table
 from crossmix.evaluate.decision.standing import standing
 from tests.support.decisions import judge, wandering
 
@@ -58,6 +59,18 @@ def test_nothing_is_proved_where_budgets_only_moved_together(
     assert stands.first_test is not None
     assert stands.first_test.startswith("spend ")
     assert all(row.together for one in file.campaigns for row in one.platforms if abs(row.best - row.today) > 0.005)
+
+
+def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "likelier", lambda served, slot: lambda change: 0.6)
+    found, file, gates = judge(tmp_path, history(1, 3, 0.35))
+    assert found.proved == (False,)
+    (own,) = file.campaigns
+    assert own.withheld is not None
+    assert "by the fit on all of the history it earns more with probability 0.60, wanted 0.95" in own.withheld
+    assert next(gate.verdict for gate in gates if gate.name == "decision.gain") == "insufficient data"
+    stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
+    assert (stands.word, stands.reason) == ("not enough", own.withheld)
 
 
 def test_the_same_budgets_moved_apart_prove_it(tmp_path: Path) -> None:
