@@ -22,7 +22,7 @@ from benchmarks._field_responses import Array, best
 from benchmarks._field_worlds import World
 from crossmix import whatif
 from crossmix.config import Config, load
-from crossmix.evaluate.decision.table import Decided, as_today, decided
+from crossmix.evaluate.decision.table import Decided, decided
 from crossmix.ingest.step import ingest
 from crossmix.market.fit.fit import fit
 from crossmix.market.fit.log import read
@@ -100,7 +100,7 @@ def product(world: World, folder: Path) -> Answer:
 
 def _judged(config: Config, dataset: Path, fitted: Path, served: Market) -> Decided:
     """What the gate step says of the changes, from what the training period told and the held-out weeks."""
-    return decided(config, as_today(load_judged(fitted), served), read(Dataset(dataset)), served)
+    return decided(config, load_judged(fitted), served, read(Dataset(dataset)))
 
 
 def _accepted(world: World, market: Market, judged: Decided) -> Array:

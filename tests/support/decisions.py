@@ -33,7 +33,7 @@ def fitted(folder: Path, frame: pd.DataFrame) -> tuple[Config, Market, Market, D
     ingest(config, dataset)
     fit(config, dataset, folder / "fusion", market)
     judged, served = load_judged(market), load_served(market)
-    return config, judged, served, decided(config, as_today(judged, served), read(Dataset(dataset)), served)
+    return config, judged, served, decided(config, judged, served, read(Dataset(dataset)))
 
 
 def judge(folder: Path, frame: pd.DataFrame) -> tuple[Decided, Decision, list[Gate]]:

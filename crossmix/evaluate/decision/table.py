@@ -100,14 +100,15 @@ def as_today(judged: Market, served: Market) -> Market:
     )
 
 
-def decided(config: Config, market: Market, log: Log, served: Market | None = None) -> Decided:
+def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided:
     """Judge the change that a market recommends for every campaign of the history it was fitted on.
 
     Args:
-        market: of `as_today`.
+        fitted: on the training period; it judges as from where the money is today (`as_today`).
         served: fitted on all of the history. A change is proved as far as it is sure by this fit too, which knows what
-            the held-out weeks told of money's effect. `None`: it is not asked.
+            the held-out weeks told of money's effect.
     """
+    market = as_today(fitted, served)
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
     found, proved, reasons = [], [], []
@@ -115,7 +116,7 @@ def decided(config: Config, market: Market, log: Log, served: Market | None = No
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         reason = withheld(market, slot)
         one = None if reason else furthest(ways, sure)
-        if one is not None and served is not None:
+        if one is not None:
             one, reason = _agreed(one, ways, sure, likelier(served, slot))
         found.append(one or ways[0])
         proved.append(one is not None)
@@ -128,10 +129,10 @@ def _agreed(
 ) -> tuple[Judged | None, str | None]:
     """The longest sure way that all of the history finds as sure, or why there is none."""
     found = furthest(ways, sure, lambda way: by_all(way.change) >= sure)
-    return found, None if found else otherwise(longest.change, by_all(longest.change), sure)
+    return found, None if found else unsettled(longest.change, by_all(longest.change), sure)
 
 
-def otherwise(change: Change, probability: float, sure: float) -> str:
+def unsettled(change: Change, probability: float, sure: float) -> str:
     """Why a change is not proved that the training period and the held-out weeks' levels prove."""
     return (
         f"of {campaign_called(change.campaign)} {way(change.part, change.new)} is sure by what the training period "

@@ -18,7 +18,7 @@ from crossmix import bundle as bundles
 from crossmix.artifacts import Evaluation, GateTable
 from crossmix.baselines.registry import state_readers
 from crossmix.config import Config, digest
-from crossmix.evaluate.decision.table import as_today, decided, told
+from crossmix.evaluate.decision.table import decided, told
 from crossmix.evaluate.fidelity import spend_history as daily
 from crossmix.evaluate.fidelity.impressions import fidelity
 from crossmix.evaluate.fidelity.period_shift import shift
@@ -72,7 +72,7 @@ def judge(
     if whole is not fitted:
         save_served(served, server, policy, out)
     # Judged on what the training period told, as from where the money is today, and not against what all of it tells.
-    judged = decided(config, as_today(fitted, whole), log, whole) if log.meta.aggregate else None
+    judged = decided(config, fitted, whole, log) if log.meta.aggregate else None
     within = served if judged is None else judged.within(served)
     case = Case(
         config=config,

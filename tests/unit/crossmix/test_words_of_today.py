@@ -36,12 +36,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     bundle: Bundle = publish(folder / "bundle", market=served)
     row_X = statistics(dataset, config)[list(ALLOCATION.names)].to_numpy(np.float32)[-1]
     days = sorted(frame["date"].unique())[-log.meta.today_cycles :]
-    now = as_today(judged, served)
     return {
         "whatif": whatif.ask(whatif.make_scene(served), simulated_cycles=0),
         "policy": explain(bundle, row_X, campaign, bundle.responses[campaign]),
         "kept": explain(bundle, row_X, campaign, bundle.responses[campaign], keep=True),
-        "decision": told(config, now, decided(config, now, log, served)),
+        "decision": told(config, as_today(judged, served), decided(config, judged, served, log)),
         "spent": float(frame[frame["date"].isin(days)]["spend"].sum()) / len(days),
         "plan": bundle.plans[campaign],
     }

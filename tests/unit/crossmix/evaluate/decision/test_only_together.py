@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from crossmix.artifacts import GateRow
 from crossmix.evaluate.decision import table
+from crossmix.evaluate.decision.change import Change
 from crossmix.evaluate.decision.standing import standing
+from crossmix.market.model import Market, load_served
+from crossmix.market.model import load as load_judged
 from tests.support.decisions import judge, wandering
 
 pytestmark = pytest.mark.slow
@@ -62,9 +67,19 @@ def test_nothing_is_proved_where_budgets_only_moved_together(
 
 
 def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "likelier", lambda served, slot: lambda change: 0.6)
+    asked: list[Market] = []
+
+    def doubted(market: Market, _: int) -> Callable[[Change], float]:
+        asked.append(market)
+        return lambda change: 0.6
+
+    monkeypatch.setattr(table, "likelier", doubted)
     found, file, gates = judge(tmp_path, history(1, 3, 0.35))
     assert found.proved == (False,)
+    # It is the one fitted on all periods that is asked.
+    (market,) = asked
+    assert torch.equal(market.value["cvr"], load_served(tmp_path / "market").value["cvr"])
+    assert not torch.equal(market.value["cvr"], load_judged(tmp_path / "market").value["cvr"])
     (own,) = file.campaigns
     assert own.withheld is not None
     assert "by the fit on all of the history it earns more with probability 0.60, wanted 0.95" in own.withheld
