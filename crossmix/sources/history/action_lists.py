@@ -63,14 +63,15 @@ def chosen(sheet: Sheet, mapped: Mapping[str, str], pages: Sequence[Sheet] = ())
 
     Args:
         mapped: `data.columns`.
-        pages: of the sheet's platform, as `aligned` has them: all decide together, and the first tells.
+        pages: of the sheet's platform, as `aligned` has them: all decide together, so that each says the same.
 
     Raises:
         DataError: several may count, or none that is known does.
     """
     given = dict(mapped)
     at = {name: place for place, name in enumerate(sheet.header) if name.startswith((COUNTS, WORTH))}
-    kinds = [name.removeprefix(COUNTS) for name in at if name.startswith(COUNTS)]
+    every = dict.fromkeys(name for one in pages or [sheet] for name in _actions(one) if name in at)
+    kinds = [name.removeprefix(COUNTS) for name in every if name.startswith(COUNTS)]
     if not kinds or any(column_of(name) == "conversions" for name in sheet.header):
         return given, []
     wanted = given.get("conversions")
@@ -79,12 +80,9 @@ def chosen(sheet: Sheet, mapped: Mapping[str, str], pages: Sequence[Sheet] = ())
         if kind in kinds and "revenue" not in given and not any(column_of(name) == "revenue" for name in sheet.header):
             given |= _worth(kind, at)
         return given, []
-    others = [one for one in pages if one.name != sheet.name]
-    sums = {kind: sum(_sum(one, COUNTS + kind) for one in (sheet, *others)) for kind in kinds}
+    sums = {kind: sum(_sum(one, COUNTS + kind) for one in pages or [sheet]) for kind in kinds}
     kind, alike = _counting(sums, sheet.name)
     given |= {"conversions": COUNTS + kind} | (_worth(kind, at) if "revenue" not in given else {})
-    if pages and pages[0].name != sheet.name:
-        return given, []
     same = ", ".join(f"{COUNTS}{other} {sums[other]:,.0f}" for other in alike)
     told = f"Conversions are the action {kind!r} ({sums[kind]:,.0f} in all)"
     return given, [told + (f"; {same} tell the same." if same else ".")]

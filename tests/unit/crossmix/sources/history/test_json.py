@@ -163,6 +163,26 @@ def test_pages_count_one_action(tmp_path: Path) -> None:
         assert sum(float(text or 0) for text in history.columns[name]) == pytest.approx(PLAIN.loc[first, name].sum())
 
 
+def test_pages_that_name_actions_in_another_order_count_the_same_one(tmp_path: Path) -> None:
+    """Of two that come to the same in all it is one, whichever a page names first."""
+    sold, half = PLAIN["conversions"].to_numpy(), len(PLAIN) // 2
+    assert sold[:half].sum() != sold[half:].sum()
+    rows = meta_rows(PLAIN)
+    for at, row in enumerate(rows):
+        counts = {"web_in_store_purchase": sold[at], "onsite_web_purchase": sold[::-1][at]}
+        named = list(counts) if at < half else list(counts)[::-1]
+        row["actions"] = [{"action_type": kind, "value": str(counts[kind])} for kind in named]
+        row["action_values"] = [{"action_type": kind, "value": str(10 * counts[kind])} for kind in named]
+    saved(tmp_path, {"data": rows[:half]}, "meta_page1.json")
+    saved(tmp_path, {"data": rows[half:]}, "meta_page2.json")
+    history = taken(tmp_path)
+    assert sum(float(text or 0) for text in history.columns["conversions"]) == sold.sum()
+    assert [note for note in history.notes if note.startswith("Conversions are the action ")] == [
+        f"Conversions are the action 'web_in_store_purchase' ({sold.sum():,.0f} in all); "
+        f"actions.onsite_web_purchase {sold.sum():,.0f} tell the same."
+    ]
+
+
 def test_an_empty_list_of_what_follows_is_the_last_page(tmp_path: Path) -> None:
     assert_same(taken(saved(tmp_path, {"data": meta_rows(PLAIN), "paging": {"next": []}})))
 
