@@ -1,4 +1,4 @@
-"""The three series of a spend history's cells, regressed on their spend (`crossmix.market.fit.spend_history`).
+"""The series of a spend history's cells, regressed on their spend (`crossmix.market.fit.spend_history`).
 
 Shapes: T cycles, C campaigns, P platforms, K = C P cells, R columns.
 """
@@ -51,6 +51,22 @@ LEAST_CV = 0.1
 NEARLY = 1e-4
 """Noise of what is known as it is."""
 _ONE = np.zeros(1, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Clicks that conversions may be of."""
+
+    due_HTK: Array
+    """By each delay."""
+    x_HTKR: Array
+    """Columns of those clicks' money, the mean over them."""
+    delays: Delays
+    slope: float
+    """Prior mean of the slope in u."""
+    week_sd: float
+    """Deviation of a weekday."""
+    step_TK: Array | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,36 +159,48 @@ class History:
         return np.asarray(np.where(tried, own, platform))
 
     def lines(self, slope: Mapping[str, float]) -> tuple[dict[str, Line], Delays]:
-        """The three regressions, by what is counted, and how late conversions may come; levels are the likelier to
-        have moved where budgets did.
+        """The regressions, by what is counted, that of the value of conversions too, and how late conversions may come.
+        Levels are the likelier to have moved where budgets did, and where others of the account did: all are fitted
+        once each by itself, and once more beside the others.
 
         Args:
             slope: prior mean of each line's slope in u.
         """
-        together, moved = self._budgets()
-        return replace(self, slow=self.slow.budgets(moved))._lines(together, slope)
+        together, budgets = self._budgets()
+        alone = dict.fromkeys(slope, self.slow.budgets(budgets)) | {"value": self.slow}
+        owed = replace(self, slow=alone["conversions"])._owed(together, slope["conversions"])
 
-    def _lines(self, together: Array, slope: Mapping[str, float]) -> tuple[dict[str, Line], Delays]:
-        u, seen, totals = self.log_spend(), self.seen_TK, self.totals_TK
-        impressions, clicks = totals["impressions"], totals["clicks"]
-        x = self._columns(u, together)
-        shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
-        noise = PRICE_CV**2 / np.maximum(impressions, 1)
-        columns = self._prior(x, shown, seen, WEEK_SD, slope["impressions"], self.steps("impressions"))
-        # Of impressions m tells it, of cycles that were not fitted on too.
-        found = {"impressions": regression.fit(shown, noise, seen, columns)}
-        columns = self._prior(
-            x, _log_rate(clicks, impressions, seen), seen, RESPONSE_WEEK_SD, slope["clicks"], self.steps("clicks")
-        )
+        def line(name: str, slow: Slow, law: Law | None) -> Line:
+            past = replace(self, slow=slow)
+            if name == "value":
+                return past.value()[0]
+            return past._converted(owed, law) if name == "conversions" else past._counted(name, together, slope, law)
 
-        def clicked(alike: Common, law: Law | None) -> Line:
-            return regression.fit_counts(
-                clicks, impressions * alike.times_TK(seen), seen, columns, law, unsure_TK=alike.left_TK
-            )[0]
+        first = {name: line(name, slow, None) for name, slow in alone.items()}
+        odds = {name: slow.odds(first[name].moved) for name, slow in alone.items()}
+        lines = {}
+        for name, before in first.items():
+            slow = self.slow.beside(one for other, one in odds.items() if other != name)
+            lines[name] = line(name, slow if name == "value" else slow.budgets(budgets), before.law)
+        return lines, owed.delays
 
-        found["clicks"] = without_common(clicked, of_counts(clicks, impressions), seen, x)
-        found["conversions"], late = self._delayed(u, together, slope["conversions"])
-        return found, late
+    def _counted(self, name: str, together: Array, slope: Mapping[str, float], law: Law | None) -> Line:
+        """Impressions, or clicks per impression."""
+        x, seen = self._columns(self.log_spend(), together), self.seen_TK
+        impressions, clicks = self.totals_TK["impressions"], self.totals_TK["clicks"]
+        if name == "impressions":
+            shown = np.where(seen, np.log(np.maximum(impressions, 1e-9)), 0.0)
+            columns = self._prior(x, shown, seen, WEEK_SD, slope[name], self.steps(name))
+            # Of impressions m tells what all cells have in common, of cycles that were not fitted on too.
+            return regression.fit(shown, PRICE_CV**2 / np.maximum(impressions, 1), seen, columns, law)
+        rate = _log_rate(clicks, impressions, seen)
+        columns = self._prior(x, rate, seen, RESPONSE_WEEK_SD, slope[name], self.steps(name))
+
+        def clicked(alike: Common, again: Law | None) -> Line:
+            exposure = impressions * alike.times_TK(seen)
+            return regression.fit_counts(clicks, exposure, seen, columns, again or law, unsure_TK=alike.left_TK)[0]
+
+        return without_common(clicked, of_counts(clicks, impressions), seen, x)
 
     def value(self) -> tuple[Line, Array]:
         """ln of revenue per conversion: the line, and the coefficient of variation of a conversion's revenue, (K,)."""
@@ -218,12 +246,11 @@ class History:
         deviation[:WEEK] = WIDE["level"], WIDE["slope"], WIDE["bend"], WIDE["together"]
         return Columns(x_TKR, mean, deviation, self.slow, step_TK)
 
-    def _delayed(self, u_TK: Array, together_TK: Array, slope: float) -> tuple[Line, Delays]:
-        """Conversions of the clicks of this cycle and those before it: the mean over what delays may be
-        (`crossmix.market.fit.delays`)."""
-        clicks, times = self.totals_TK["clicks"], len(u_TK)
-        x_TKR = self._columns(u_TK, together_TK)
-        carrier_HTT, unsure_HT = delays.carriers(times), delays.before_each(times) ** 2
+    def _owed(self, together_TK: Array, slope: float) -> Owed:
+        """What conversions may be of, by what delays may be (`crossmix.market.fit.delays`)."""
+        clicks, times = self.totals_TK["clicks"], len(together_TK)
+        x_TKR = self._columns(self.log_spend(), together_TK)
+        carrier_HTT = delays.carriers(times)
         due_HTK = carrier_HTT @ clicks
         # What the money of the clicks was that a cycle's conversions come from.
         weighted = (clicks[..., None] * x_TKR).reshape(times, -1)
@@ -231,19 +258,26 @@ class History:
         x_HTKR = np.where((due_HTK > 0)[..., None], x_HTKR, x_TKR)
         step_TK = self.steps("conversions")
         found, week_sd = self._delays(due_HTK, x_HTKR, slope, step_TK)
-        conversions, series = self.totals_TK["conversions"], np.arange(clicks.shape[1])
+        return Owed(due_HTK, x_HTKR, found, slope, week_sd, step_TK)
 
-        def converted(alike: Common, law: Law | None) -> Line:
-            lines, weights = [], []
+    def _converted(self, owed: Owed, law: Law | None) -> Line:
+        """Conversions of the clicks of this cycle and those before it: the mean over what delays may be."""
+        found, due_HTK, x_HTKR = owed.delays, owed.due_HTK, owed.x_HTKR
+        unsure_HT = delays.before_each(due_HTK.shape[1]) ** 2
+        conversions, series = self.totals_TK["conversions"], np.arange(due_HTK.shape[2])
+
+        def converted(alike: Common, again: Law | None) -> Line:
+            lines, weights, known = [], [], again or law
             for delay_P, weight_P in found.ranked():
                 delay_K = delay_P[self.platform_K]
                 due_TK, unsure_TK = due_HTK[delay_K, :, series].T, unsure_HT[delay_K].T
                 x = x_HTKR[delay_K, :, series].swapaxes(0, 1)
                 seen = self.seen_TK & (due_TK > 0)
-                columns = self._prior(x, _log_rate(conversions, due_TK, seen), seen, week_sd, slope, step_TK)
+                rate = _log_rate(conversions, due_TK, seen)
+                columns = self._prior(x, rate, seen, owed.week_sd, owed.slope, owed.step_TK)
                 due_TK, unsure_TK = due_TK * alike.times_TK(seen), unsure_TK + alike.left_TK
-                line, _ = regression.fit_counts(conversions, due_TK, seen, columns, law, unsure_TK=unsure_TK)
-                law = line.law
+                line, _ = regression.fit_counts(conversions, due_TK, seen, columns, known, unsure_TK=unsure_TK)
+                known = line.law
                 lines.append(line)
                 weights.append(weight_P[self.platform_K])
             return regression.mixed(lines, np.stack(weights))
@@ -251,7 +285,7 @@ class History:
         due_TK = np.einsum("kh,htk->tk", found.probability_PH[self.platform_K], due_HTK)
         seen = self.seen_TK & (due_TK > 0)
         x_TKR = np.einsum("kh,htkr->tkr", found.probability_PH[self.platform_K], x_HTKR)
-        return without_common(converted, of_counts(conversions, due_TK), seen, x_TKR), found
+        return without_common(converted, of_counts(conversions, due_TK), seen, x_TKR)
 
     def _delays(
         self, due_HTK: Array, x_HTKR: Array, slope: float, step_TK: Array | None = None

@@ -11,10 +11,17 @@ has moved is the sum of what all series did, what those of a platform did, and w
 
     z_k = all + platform_k + own_k                each N(0, diag(size^2)), its size by `MOVES` or `ALIKE`
 
-so that an account whose every platform sells better is followed by all of its data. Where all budgets moved for good,
-levels most likely did too (`Slow.budgets`): at the same money demand moves each stage by a small trend, which by itself
-is no more likely than none, and half of it was lost to that doubt. A series tells of its z as
-v' z - z' M z / 2 (`Told`), all else integrated out. Of a + o with o ~ N(0, Q) that is the same with
+so that an account whose every platform sells better is followed by all of its data. An account of which none of four
+lines moved is known better than four lines of which each may have: they are asked together (`Slow.beside`). The account
+moves with probability `MOVING`, and then each line by itself with `EACH`; where the data of line l raise its odds by
+B_l,
+
+    P(account moves | others) = A / (A + 1 - MOVING)        A = MOVING prod (1 - EACH + EACH B_l) over the others
+
+and `EACH` of that is a line's prior probability. Where all budgets moved for good, levels most likely did too
+(`Slow.budgets`): at the same money demand moves each stage by a small trend, which by itself is no more likely than
+none, and half of it was lost to that doubt. A series tells of its z as v' z - z' M z / 2 (`Told`), all else integrated
+out. Of a + o with o ~ N(0, Q) that is the same with
 
     M (I + Q M)^-1,  (I + M Q)^-1 v
 
@@ -26,6 +33,8 @@ series or groups of them, K series, H sizes.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -39,6 +48,8 @@ SIZES = ((0.0, 0.0), (0.25, 0.1), (0.7, 0.2), (0.0, 0.4), (0.0, 1.2))
 """Deviations over the whole history, ln, of the trend and of the walk."""
 ALIKE = (0.6, 0.1, 0.1, 0.1, 0.1)
 """Prior probability of each, of what all series do together, or of the one that there is."""
+MOVING, EACH = 0.8, 0.5
+"""Probability that anything of an account moved, and then each of its lines: by itself a line moves as in `ALIKE`."""
 FOLLOWED = (0.1, 0.225, 0.225, 0.225, 0.225)
 """The same where all budgets moved for good: whoever set them saw that something had."""
 BUDGETS = (0.88, 0.03, 0.03, 0.03, 0.03)
@@ -146,8 +157,20 @@ class Slow:
 
     def budgets(self, moved: float) -> Slow:
         """Moves of levels where all budgets moved for good with that probability."""
-        pairs = zip(FOLLOWED, ALIKE, strict=True)
+        pairs = zip(FOLLOWED, self.alike, strict=True)
         return replace(self, alike=tuple(moved * followed + (1 - moved) * alike for followed, alike in pairs))
+
+    def odds(self, moved: float) -> float:
+        """By how much the data raised the odds that all series moved, which is now of that probability."""
+        before = 1 - self.alike[0]
+        return moved / max(1 - moved, 1e-12) * (1 - before) / before
+
+    def beside(self, odds: Iterable[float]) -> Slow:
+        """Moves of one line of an account, given by how much the data of its other lines raise their odds."""
+        account = math.log(MOVING / (1 - MOVING)) + sum(math.log1p(EACH * (one - 1)) for one in odds)
+        moved = EACH / (1 + math.exp(-account))
+        sizes = sum(ALIKE[1:])
+        return replace(self, alike=(1 - moved, *(moved * size / sizes for size in ALIKE[1:])))
 
     def likelihood(self, told: Told) -> Array:
         """Log-likelihood of each series' own moves over none, (N,)."""

@@ -90,15 +90,15 @@ def fit(
     lines, late = history.lines({name: spread.mean for name, spread in SLOPE.items()})
     u_CP = history.usual_log_spend()
     level, slope, bend = {}, {}, {}
-    for name, line in lines.items():
-        slope[name], bend[name], level[name] = _pooled_line(name, line, history, u_CP)
+    for name in SLOPE:
+        slope[name], bend[name], level[name] = _pooled_line(name, lines[name], history, u_CP)
     shift = smeared(history.totals_TK["impressions"], lines["impressions"].fitted_TK, history.seen_TK)
     shift_CP, logarithm = shift.shift.reshape(history.cells), level["impressions"]
     level["impressions"] = logarithm._replace(
         mean=logarithm.mean + shift_CP,
         variance=np.maximum(logarithm.variance, shift.variance.reshape(history.cells)),
     )
-    level["value"], lines["value"] = _value(history)
+    level["value"] = _value(history, lines["value"])
     return described(settings, history, u_CP, lines, level, slope, bend, shift_CP, late.law())
 
 
@@ -161,14 +161,13 @@ def _with_common(level: Pooled, line: Line) -> Pooled:
     return level._replace(variance=level.variance + (common_CPJ**2).sum(2), covariance=covariance)
 
 
-def _value(history: History) -> tuple[Pooled, Line]:
-    """ln of revenue per conversion."""
-    line, _ = history.value()
+def _value(history: History, line: Line) -> Pooled:
+    """ln of revenue per conversion, pooled."""
     some = {name: np.where(history.seen_TK, history.totals_TK[name], 0.0) for name in ("conversions", "revenue")}
     known = ((some["conversions"].sum(0) > 0) & (some["revenue"].sum(0) > 0)).reshape(history.cells)
     log = line.beta_KR[:, 0].reshape(history.cells)
     variance = np.where(known, line.covariance_KRR[:, 0, 0].reshape(history.cells), np.inf)
-    return _with_common(pooled(log, variance, _centred(LEVEL["value"], log, known)), line), line
+    return _with_common(pooled(log, variance, _centred(LEVEL["value"], log, known)), line)
 
 
 __all__ = ["Aggregate", "fit"]

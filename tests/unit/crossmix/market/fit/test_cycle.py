@@ -40,7 +40,7 @@ def elasticities(table: dict[str, np.ndarray]) -> np.ndarray:
     history = History.of(table, np.ones(DAYS, bool), DAY % 7, 14)
     lines, _ = history.lines({name: spread.mean for name, spread in SLOPE.items()})
     u_CP = history.usual_log_spend()
-    told_P = sum(_pooled_line(name, line, history, u_CP)[0].mean[0] for name, line in lines.items())
+    told_P = sum(_pooled_line(name, lines[name], history, u_CP)[0].mean[0] for name in SLOPE)
     return np.asarray(told_P - WORLD.elasticity)
 
 

@@ -90,6 +90,25 @@ def test_where_budgets_stay_levels_stay() -> None:
         assert max(abs(one) for one in slow.values()) < 0.05
 
 
+def test_levels_of_an_account_that_stays_are_known_better_together_than_each_by_itself() -> None:
+    """Nothing moved in any of four lines: by itself each is still doubted, and what is told of revenue is that of four
+    doubts. Where one moved the others may have too."""
+    still = np.ones((DAYS, 1))
+    alone, together = [], []
+    for seed in SEEDS:
+        history = of(totals(seed, still, still))
+        kept = history.value()[0]
+        line = history.lines(SLOPES)[0]["value"]
+        alone.append(kept.moved)
+        together.append(line.moved)
+        # By so much less the doubt weighs in the error.
+        assert (line.common_KJ**2).sum() < (kept.common_KJ**2).sum()
+    assert 0.25 < float(np.mean(np.divide(together, alone))) < 0.55
+    moving = totals(0, np.linspace(0.4, 1.6, DAYS)[:, None], np.linspace(0.4, 1.6, DAYS)[:, None])
+    history = of(moving)
+    assert history.lines(SLOPES)[0]["value"].moved > history.value()[0].moved
+
+
 @pytest.mark.parametrize("seed", [40_310, 40_311, 40_312])
 def test_conversions_that_one_platform_lost_three_weeks_ago_are_told_at_what_is_left(seed: int) -> None:
     table = totals(seed, np.ones((DAYS, 1)), np.ones((DAYS, 1)))

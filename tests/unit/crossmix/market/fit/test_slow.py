@@ -9,7 +9,7 @@ import pytest
 
 from crossmix.market.fit import regression
 from crossmix.market.fit.regression import Columns
-from crossmix.market.fit.slow import ALIKE, MOVES, SIZES, Slow, Told
+from crossmix.market.fit.slow import ALIKE, EACH, MOVES, MOVING, SIZES, Slow, Told
 
 LAW = (math.log(0.1), 1.4, -9.0)
 DAYS = 182
@@ -99,6 +99,27 @@ def test_one_series_moves_as_all_do_and_levels_are_likelier_to_where_budgets_did
     together = Told(apart.precision, np.array([[30.0], [30.0]]))
     pair = Slow(np.zeros((1, 1)), size, np.arange(2))
     assert pair.found(apart).moved < 0.4 < 0.9 < pair.found(together).moved
+
+
+def test_a_line_is_the_likelier_to_move_where_others_of_the_account_do() -> None:
+    slow = Slow.of(DAYS, 14, np.arange(3))
+    # Others that tell nothing leave what is known of a line by itself.
+    assert slow.beside([1.0, 1.0, 1.0]).alike == pytest.approx(ALIKE)
+    for odds in ([0.0, 0.1, 0.0], [0.2, 40.0, 0.3], [1e9, 1e300, 2.0]):
+        # Every answer of an account: whether it moved, and each of its other lines.
+        likely = np.array([[1 - EACH, EACH * one] for one in np.minimum(odds, 1e60)])
+        account = MOVING * likely.sum(1).prod()
+        still, *sizes = slow.beside(odds).alike
+        assert 1 - still == pytest.approx(EACH * account / (account + 1 - MOVING))
+        np.testing.assert_allclose(np.divide(sizes, sum(sizes)), np.divide(ALIKE[1:], sum(ALIKE[1:])))
+    assert 1 - slow.beside([0.0, 0.0, 0.0]).alike[0] == pytest.approx(1 / 6)
+    # What the data say is by how much they raise the odds that there were.
+    followed = slow.budgets(1.0)
+    for known in (slow, followed):
+        before = 1 - known.alike[0]
+        assert known.odds(before) == pytest.approx(1.0)
+        assert known.odds(0.5) == pytest.approx((1 - before) / before)
+    assert followed.beside([1.0, 1.0, 1.0]).budgets(1.0).alike == pytest.approx(followed.alike)
 
 
 def drifting(rng: np.random.Generator, series: int) -> np.ndarray:
