@@ -99,7 +99,7 @@ def product(world: World, folder: Path) -> Answer:
 
 
 def _judged(config: Config, dataset: Path, fitted: Path, served: Market) -> Decided:
-    """What the gate step says of the changes, from what the training period told and the held-out weeks."""
+    """What the gate step says of the changes, from the fit that answers and the weeks held out of the judged one."""
     return decided(config, load_judged(fitted), served, read(Dataset(dataset)))
 
 

@@ -15,7 +15,7 @@ weeks. Told are, over new seeds at each call unless `--seed` names the first:
 |             | platform, of the revenue at half, once and twice the budget, whole and by platform                   |
 | width       | of those intervals, over the truth, mean                                                           |
 | CPU s       | of ingest, fit and the recommended split of every campaign                                          |
-| accepted    | histories of which the gate `decision` lets a change pass, as judged on the training period and the  |
+| accepted    | histories of which the gate `decision` lets a change pass, as judged by the fit's draws and the       |
 |             | held-out weeks; lost: of those, where the change earns less than today's split                        |
 
 Beside the product: today's split, a log-log regression of revenue on spend per platform, and PyMC-Marketing's default

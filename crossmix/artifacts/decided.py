@@ -66,12 +66,11 @@ class CampaignDecision(Part):
     campaign: str
     budget: float
     proved: bool
-    """Whether draws and held-out weeks, and the fit on all of the history, say that the change earns more, as surely as
-    `sure`."""
+    """Whether draws and held-out weeks say that the change earns more, as surely as `sure`."""
     part: float
     """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, all."""
     revenue: float
-    """Expected as today, by the judged fit; `crossmix whatif` tells that of the served one."""
+    """Expected as today, by the fit on all of the history, which answers."""
     gain: float
     """Mean of what the change is expected to earn more."""
     gain_interval: tuple[float, float]
@@ -79,8 +78,8 @@ class CampaignDecision(Part):
     probability: float
     """That it earns more."""
     weeks: tuple[float, float, float] | None
-    """What the change would have gained on average in the held-out blocks at the levels that came, with its
-    interval of the same probability; null without blocks."""
+    """What the change would have gained on average in the held-out blocks at the levels that came, by the fit of the
+    time before them, with its interval of the same probability; null without blocks."""
     blocks: int
     """Held-out blocks."""
     more_cycles: int | None
@@ -107,7 +106,7 @@ class Decision(Artifact):
     cycles: int
     """Of the history."""
     held_out: int
-    """Of them, after those that the market was fitted on."""
+    """Of them, after those of the market that they are held against."""
     miss: float | None
     """Root mean square of ln booked over predicted revenue, a block ahead at the spend that happened."""
     miss_as_before: float | None

@@ -104,7 +104,7 @@ def gain(one: Answered, decision: Decision) -> str:
     split = "It" if one.standing.word == "proved" else "The fit’s best split"
     sure = f"{100 * (2 * decision.sure - 1):.3g}{THIN}%"
     return (
-        f"{split} earns {signed(own.gain)} {decision.currency} {per_cycle(decision.cycle_hours)}, as judged, "
+        f"{split} earns {signed(own.gain)} {decision.currency} {per_cycle(decision.cycle_hours)} "
         f"against as today{part}, {sure} interval {interval(*own.gain_interval, signed)}, more with probability "
         f"{probability(own.probability)}."
     )

@@ -125,22 +125,22 @@ def changes(
     return tuple(_change(exact, slot, tried_CP[slot], probe, draws, seed) for slot in range(len(market.campaigns)))
 
 
-def likelier(market: Market, slot: int, *, draws: int = DRAWS, seed: int = 0) -> Callable[[Change], float]:
-    """How likely a campaign's change, of another fit, earns more by this market: the part of its draws.
+def retold(market: Market, slot: int) -> Callable[[Change], tuple[Array, Array]]:
+    """What a campaign's change, of another fit, earns by this market's fitted parameters: revenue of today's split and
+    of the change's by platform, (P,) each.
 
     Args:
-        market: fitted on all of a history, where the change was found by its training period.
+        market: with the same campaigns and platforms.
         slot: the campaign's number.
     """
     exact = doubled(market)
     conditions, budget = nominal(exact, torch.tensor([slot])), float(exact.budget[slot])
-    around = drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
 
-    def earned_N(share_P: Array) -> Array:
-        revenue, _ = _responses(conditions, around, budget * torch.as_tensor(share_P), budget)
-        return np.asarray(revenue[1:].sum(1))
+    def earned_P(share_P: Array) -> Array:
+        revenue, _ = marginal(conditions, (budget * torch.as_tensor(share_P))[None])
+        return np.asarray(revenue[0].numpy())
 
-    return lambda change: float((earned_N(change.best_P) > earned_N(change.today_P)).mean())
+    return lambda change: (earned_P(change.today_P), earned_P(change.best_P))
 
 
 def beyond(share_P: Array, probe: float) -> npt.NDArray[np.bool_]:

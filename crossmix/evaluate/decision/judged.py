@@ -3,15 +3,19 @@
 The gain of a change is redrawn five ways at once:
 
 - the fitted response's shape, by the parameters' standard errors: revenue then over now (`Change.then_NP`, `.now_NP`);
-- each platform's elasticity, by d ~ N(m, v - t): revenue at the new amount is multiplied by (new / old)^d. Precisions
+- each platform's elasticity, by d ~ N(0, v - t): revenue at the new amount is multiplied by (new / old)^d. Precisions
   add: 1 / v is a prior's (`PRIOR`: elasticities of media lie within about half of each other) and the data's own
   (`Backtest.known_error_CP`), so that a platform whose spend never moved keeps the prior's width however narrow a fit
-  is; t is the variance that the fitted parameters leave it already, m the held-out cycles' part of the evidence;
+  is; t is the variance that the fitted parameters leave it already;
 - with the probability that its spend follows its own demand (`own_demand.py`), a platform's elasticity is what demand
   leaves of it instead;
 - beyond what was spent in all but one of twenty cycles, returns that may fall faster than the fit's: the elasticity by
   k for each ln of money beyond, k half-normal (`BEYOND`);
 - each platform's level, by that of held-out blocks, some of them drawn again.
+
+The draws are those of the fit on all of the history, which answers. Held-out weeks are held against the fit of the
+time before them: at the levels that came the change has to gain by what that one knew of money, too, and money that
+moved in those weeks must not have answered in a way by which it loses (`Judged.otherwise`).
 
 Two things no draw proves. Where budgets only ever moved together (`Judged.together_P`), the elasticities that all this
 stands on are money's or demand's, nothing tells which. And what a platform earns that was never tried is borrowed from
@@ -22,7 +26,7 @@ Shapes: P platforms, N draws, W blocks, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +35,6 @@ import numpy.typing as npt
 from crossmix.evaluate.decision import own_demand
 from crossmix.evaluate.decision.backtest import Backtest
 from crossmix.evaluate.decision.change import Change
-from crossmix.evaluate.decision.elasticities import UNKNOWN
 
 Array = npt.NDArray[np.float64]
 
@@ -80,6 +83,10 @@ class Judged:
     """Probability that a platform's spend follows its own demand."""
     follows_NP: npt.NDArray[np.bool_]
     """Where it does in the draws."""
+    earlier_now_P: Array
+    """Revenue of today's split by platform, by the fit that held-out weeks are held against."""
+    earlier_then_P: Array
+    """The same of the best split."""
     off_P: Array
     off_error_P: Array
     cycles: int
@@ -111,8 +118,8 @@ class Judged:
     def otherwise(self) -> tuple[float, float] | None:
         """The gain by the answer to money that held-out weeks show, and its upper 97.5 %, where that is below 0."""
         ratio_P = self.change.log_ratio_P
-        shifted_P = self.change.then_P * np.exp(np.clip(self.off_P * ratio_P, -2, 2))
-        mean = float((shifted_P - self.change.now_P).sum())
+        shifted_P = self.earlier_then_P * np.exp(np.clip(self.off_P * ratio_P, -2, 2))
+        mean = float((shifted_P - self.earlier_now_P).sum())
         high = mean + 1.96 * float(np.sqrt(((shifted_P * ratio_P * self.off_error_P) ** 2).sum()))
         return (mean, high) if high < 0 else None
 
@@ -195,14 +202,13 @@ class Judged:
         return max(int(np.ceil(self.held_out * ((sure * error / mean) ** 2 - 1))), 1)
 
 
-def furthest(ways: Sequence[Judged], sure: float, agrees: Callable[[Judged], bool] | None = None) -> Judged | None:
+def furthest(ways: Sequence[Judged], sure: float) -> Judged | None:
     """The first of the ways that is sure by draws and by held-out weeks; `None`: none is.
 
     Args:
         ways: of one change (`crossmix.evaluate.decision.change.changes`), the whole way first.
-        agrees: what has to hold of it besides.
     """
-    return next((one for one in ways if one.sure(sure) and (agrees is None or agrees(one))), None)
+    return next((one for one in ways if one.sure(sure)), None)
 
 
 def ends(value_N: Array, sure: float) -> tuple[float, float]:
@@ -230,21 +236,30 @@ def counted(change: Change, tried_P: npt.NDArray[np.bool_]) -> npt.NDArray[np.bo
     return np.asarray(tried_P | change.beyond_P)
 
 
-def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bool_], *, seed: int = 0) -> Judged:
+def judged(
+    change: Change,
+    test: Backtest,
+    slot: int,
+    tried_P: npt.NDArray[np.bool_],
+    *,
+    earlier: tuple[Array, Array] | None = None,
+    seed: int = 0,
+) -> Judged:
     """Judge one campaign's change.
 
     Args:
         slot: the campaign's number.
         tried_P: platforms where the campaign spent within what is fitted on (`Market.untried`).
+        earlier: revenue of today's split and of the change's by platform, (P,) each, by the fit of the time before the
+            held-out weeks (`crossmix.evaluate.decision.change.retold`); `None`: the change is that fit's.
     """
     # The same draws for every part of the way.
     rng = np.random.default_rng((seed, slot))
     draws, platforms = change.now_NP.shape
     known_P, off_P, off_error_P = (table[slot] for table in (test.known_error_CP, test.off_CP, test.off_error_CP))
     variance_P = 1 / (1 / PRIOR**2 + 1 / known_P**2)
-    mean_P = np.where(off_error_P < UNKNOWN, off_P * np.minimum(variance_P / off_error_P**2, 1.0), 0.0)
     beyond_P = np.maximum(variance_P - change.elasticity_NP.var(0), 0.0)
-    off_NP = mean_P + np.sqrt(beyond_P) * rng.standard_normal((draws, platforms))
+    off_NP = np.sqrt(beyond_P) * rng.standard_normal((draws, platforms))
     named_P = [own_demand.by_name(change.campaign, platform) for platform in change.platforms]
     follows_P = np.where(tried_P, own_demand.probability(test.known_CP[slot], known_P, named_P), 0.0)
     # Draws of its own, so that those of all else are as they would be without.
@@ -269,7 +284,8 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
     begun_NP = change.then_NP * new_NP - change.now_P
     by_platform_NP = np.where(some_P, change.now_P * grown_NP, begun_NP) * level_NP
     counted_P = counted(change, tried_P)
-    realised_WP = (change.then_P - change.now_P) * np.exp(level_WP)
+    earlier_now_P, earlier_then_P = (change.now_P, change.then_P) if earlier is None else earlier
+    realised_WP = (earlier_then_P - earlier_now_P) * np.exp(level_WP)
     realised_W = realised_WP.sum(1)
     return Judged(
         change=change,
@@ -283,6 +299,8 @@ def judged(change: Change, test: Backtest, slot: int, tried_P: npt.NDArray[np.bo
         known_common_P=test.known_common_CP[slot],
         follows_P=follows_P,
         follows_NP=follows_NP,
+        earlier_now_P=earlier_now_P,
+        earlier_then_P=earlier_then_P,
         off_P=off_P,
         off_error_P=off_error_P,
         cycles=test.cycles,

@@ -131,9 +131,9 @@ def keep(own: CampaignDecision) -> str:
     """What to do where the fit's best split is likelier to lose, which the fit alone does not show."""
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"keep today's split of {campaign_called(own.campaign)}: by the judged fit alone (tables tell the served one) "
-        f"the best one earns {fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain "
-        f"(more with probability {probability(own.probability)})"
+        f"keep today's split of {campaign_called(own.campaign)}: by the fit alone the best one earns {fitted:+,.2f}, "
+        "but with what the data leave open it is likelier to lose than to gain (more with probability "
+        f"{probability(own.probability)})"
     )
 
 
@@ -154,10 +154,9 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         what = f"{way(own.part, own.new)} ({shares})"
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f}, as judged, against as today"
+        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
-        f"more with probability {probability(own.probability)} (by the judged fit alone {fitted:+,.2f}; tables tell "
-        "the served one)"
+        f"more with probability {probability(own.probability)} (by the fit alone {fitted:+,.2f})"
         f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
     )
 

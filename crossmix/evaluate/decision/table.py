@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -11,12 +10,10 @@ import torch
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.config import Config
 from crossmix.evaluate.decision.backtest import Backtest, backtest
-from crossmix.evaluate.decision.change import Change, changes, likelier
+from crossmix.evaluate.decision.change import changes, retold
 from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
-from crossmix.evaluate.decision.standing import probability as rounded
-from crossmix.evaluate.decision.standing import way
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
 from crossmix.market.reach import ever, reaching
@@ -104,41 +101,24 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     """Judge the change that a market recommends for every campaign of the history it was fitted on.
 
     Args:
-        fitted: on the training period; it judges as from where the money is today (`as_today`).
-        served: fitted on all of the history. A change is proved as far as it is sure by this fit too, which knows what
-            the held-out weeks told of money's effect.
+        fitted: on the training period; held-out weeks are held against it, as from where the money is today
+            (`as_today`).
+        served: fitted on all of the history, which knows what the held-out weeks told of money's effect: what it
+            recommends is judged, by its errors.
     """
     market = as_today(fitted, served)
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
     found, proved, reasons = [], [], []
-    for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
-        ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
+    for slot, parts in enumerate(changes(served, tried_CP, probe=config.limits.probe)):
+        earlier = retold(market, slot)
+        ways = [judged(change, test, slot, tried_CP[slot], earlier=earlier(change)) for change in parts]
         reason = withheld(market, slot)
         one = None if reason else furthest(ways, sure)
-        if one is not None:
-            one, reason = _agreed(one, ways, sure, likelier(served, slot))
         found.append(one or ways[0])
         proved.append(one is not None)
         reasons.append(reason)
     return Decided(tuple(found), tuple(proved), test, tuple(reasons))
-
-
-def _agreed(
-    longest: Judged, ways: Sequence[Judged], sure: float, by_all: Callable[[Change], float]
-) -> tuple[Judged | None, str | None]:
-    """The longest sure way that all of the history finds as sure, or why there is none."""
-    found = furthest(ways, sure, lambda way: by_all(way.change) >= sure)
-    return found, None if found else unsettled(longest.change, by_all(longest.change), sure)
-
-
-def unsettled(change: Change, probability: float, sure: float) -> str:
-    """Why a change is not proved that the training period and the held-out weeks' levels prove."""
-    return (
-        f"of {campaign_called(change.campaign)} {way(change.part, change.new)} is sure by what the training period "
-        f"told, but by the fit on all of the history it earns more with probability {rounded(probability)}, wanted "
-        f"{sure:g}: the last weeks answered to money otherwise, and more of them have to settle it"
-    )
 
 
 def withheld(market: Market, slot: int) -> str | None:

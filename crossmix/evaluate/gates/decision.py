@@ -13,7 +13,7 @@ import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn_alike
-from crossmix.evaluate.decision.standing import demand_led, interval, only_together, probes, relative, way
+from crossmix.evaluate.decision.standing import EVEN, demand_led, interval, only_together, probes, relative, way
 from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
@@ -53,7 +53,7 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(gain_N, least)
     now = sum(float(one.change.now_P.sum()) for one in judged)
     detail = (
-        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle, as judged, against as today, "
+        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, "
         f"{interval(low, high, least)}"
         f"{relative(float(gain_N.mean()), now, ', ', ' of revenue')}{_parts(judged)}"
         f"{_probes(judged, case.market.currency)}"
@@ -127,7 +127,8 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(mean_R, least)
     detail = (
         f"{realised_W.mean():+,.2f} {case.market.currency} per cycle at the levels of {blocks} held-out weeks, "
-        f"{interval(low, high, least)}; gained in {int((realised_W > 0).sum())} of them"
+        f"by the fit of the time before them, {interval(low, high, least)}; gained in {int((realised_W > 0).sum())} "
+        "of them"
     )
     for one in judged:
         if one.otherwise is not None:
@@ -135,7 +136,9 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
             detail += f"; money moved in those weeks answered otherwise: by it the change earns {mean:+,.2f}, at most "
             return case.gate("decision.weeks", above, threshold, FAIL, f"{detail}{most:+,.2f}")
     hoped = float((mean_R > 0).mean())
-    verdict = PASS if above >= least else FAIL if hoped <= 1 - least else INSUFFICIENT
+    # Of two fits of which only the one of less data says that it loses, the other is believed, and not sure.
+    loses = hoped <= 1 - least and float((np.sum([one.gain_N for one in judged], 0) > 0).mean()) < EVEN
+    verdict = PASS if above >= least else FAIL if loses else INSUFFICIENT
     if verdict == INSUFFICIENT and hoped >= least:
         detail = f"{detail}; {BORROWED}"
     elif verdict == INSUFFICIENT:

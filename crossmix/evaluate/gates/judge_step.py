@@ -71,7 +71,7 @@ def judge(
     play = players["policy"] if server is actor else from_state(lambda state, low, high, _: server(state, low, high))
     if whole is not fitted:
         save_served(served, server, policy, out)
-    # Judged on what the training period told, as from where the money is today, and not against what all of it tells.
+    # What all of the history recommends, held against what its held-out weeks show of the training period's market.
     judged = decided(config, fitted, whole, log) if log.meta.aggregate else None
     within = served if judged is None else judged.within(served)
     case = Case(
@@ -86,7 +86,7 @@ def judge(
         decided=judged,
     )
     if judged is not None:
-        told(config, fitted, judged).save(out)
+        told(config, whole, judged).save(out)
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     rows = [asdict(gate) for gate in gates]
     bundles.annotate(

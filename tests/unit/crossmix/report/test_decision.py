@@ -59,7 +59,7 @@ def test_of_several_campaigns_each_has_a_line_and_those_that_ended_come_last() -
     ]
     assert told[0].text == (
         "Keep today’s split: the fit’s best one is likelier to lose than to gain. The fit’s best split earns −90.0 EUR "
-        f"a day, as judged, against as today (−4.5{THIN}%), 90{THIN}% interval −700 to +900, more with probability "
+        f"a day against as today (−4.5{THIN}%), 90{THIN}% interval −700 to +900, more with probability "
         "0.34."
     )
     assert told[2].text == "ended on 2025-03-06; 0 for the next cycle."

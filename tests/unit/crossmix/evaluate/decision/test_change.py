@@ -11,7 +11,7 @@ import torch
 
 from crossmix import whatif
 from crossmix.allocate import at_least
-from crossmix.evaluate.decision.change import PARTS, likelier
+from crossmix.evaluate.decision.change import PARTS, retold
 from crossmix.evaluate.decision.change import changes as all_changes
 from crossmix.market.responder import MarketResponder
 from crossmix.response import FIRST
@@ -44,15 +44,15 @@ def test_without_errors_every_draw_is_the_fitted_market() -> None:
     assert whole.then_NP == pytest.approx(np.broadcast_to(whole.then_P, whole.then_NP.shape))
 
 
-def test_how_likely_another_fit_finds_that_a_change_earns_more() -> None:
-    ways = changes(MARKET)[1]
-    by_same = likelier(MARKET, 1)
+def test_what_a_change_earns_by_another_fit() -> None:
+    ways = changes(MARKET, draws=2)[1]
+    by_same = retold(MARKET, 1)
     for one in (ways[0], ways[-1]):
-        assert by_same(one) == pytest.approx(float((one.then_NP.sum(1) > one.now_NP.sum(1)).mean()))
-    # A market without errors knows; the way back loses in it what the way there gains.
-    known, whole = likelier(exact_market(MARKET), 1), ways[0]
-    assert known(whole) == 1.0
-    assert known(replace(whole, today_P=whole.best_P, best_P=whole.today_P)) == 0.0
+        np.testing.assert_allclose(by_same(one), (one.now_P, one.then_P), rtol=1e-9)
+    dearer = dict(MARKET.value, value=1.5 * MARKET.value["value"])
+    np.testing.assert_allclose(
+        retold(replace(MARKET, value=dearer), 1)(ways[0]), (1.5 * ways[0].now_P, 1.5 * ways[0].then_P), rtol=1e-6
+    )
 
 
 def test_errors_within_the_margin_leave_a_gain() -> None:

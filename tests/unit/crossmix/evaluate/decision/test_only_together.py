@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import torch
 
 from crossmix.artifacts import GateRow
 from crossmix.evaluate.decision import table
-from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.change import Array, Change, changes
 from crossmix.evaluate.decision.standing import standing
 from crossmix.market.model import Market, load_served
 from crossmix.market.model import load as load_judged
@@ -66,26 +67,41 @@ def test_nothing_is_proved_where_budgets_only_moved_together(
     assert all(row.together for one in file.campaigns for row in one.platforms if abs(row.best - row.today) > 0.005)
 
 
-def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Market] = []
+def test_all_of_the_history_recommends_and_is_held_against_the_time_before_its_held_out_weeks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Market] = {}
 
-    def doubted(market: Market, _: int) -> Callable[[Change], float]:
-        asked.append(market)
-        return lambda change: 0.6
+    def recommended(market: Market, *rest: Any, **named: Any) -> Any:
+        asked["all"] = market
+        return changes(market, *rest, **named)
 
-    monkeypatch.setattr(table, "likelier", doubted)
+    def lost(market: Market, _: int) -> Callable[[Change], tuple[Array, Array]]:
+        asked["before"] = market
+        return lambda change: (change.then_P, change.now_P)
+
+    monkeypatch.setattr(table, "changes", recommended)
+    monkeypatch.setattr(table, "retold", lost)
     found, file, gates = judge(tmp_path, history(1, 3, 0.35))
+    fits = {"all": load_served(tmp_path / "market"), "before": load_judged(tmp_path / "market")}
+    for name, fit in fits.items():
+        assert torch.equal(asked[name].value["cvr"], fit.value["cvr"])
+    assert not torch.equal(fits["all"].value["cvr"], fits["before"].value["cvr"])
+    # Sure by all of the history; the time before the held-out weeks says otherwise, so that nothing is proved.
+    (one,), (own,) = found.campaigns, file.campaigns
+    assert one.probability > 0.95
+    assert own.gain == pytest.approx(one.gain_N.mean())
+    assert own.revenue == pytest.approx(float(one.change.now_P.sum()))
     assert found.proved == (False,)
-    # It is the one fitted on all periods that is asked.
-    (market,) = asked
-    assert torch.equal(market.value["cvr"], load_served(tmp_path / "market").value["cvr"])
-    assert not torch.equal(market.value["cvr"], load_judged(tmp_path / "market").value["cvr"])
-    (own,) = file.campaigns
-    assert own.withheld is not None
-    assert "by the fit on all of the history it earns more with probability 0.60, wanted 0.95" in own.withheld
-    assert next(gate.verdict for gate in gates if gate.name == "decision.gain") == "insufficient data"
+    assert {gate.name: gate.verdict for gate in gates} == {
+        "decision.gain": "pass", "decision.weeks": "insufficient data"
+    }  # fmt: skip
+    (weeks,) = [gate for gate in gates if gate.name == "decision.weeks"]
+    assert weeks.detail.startswith("-")
+    assert "by the fit of the time before them" in weeks.detail
     stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
-    assert (stands.word, stands.reason) == ("not enough", own.withheld)
+    assert (stands.word, stands.keep) == ("plausible", False)
+    assert "gate decision.weeks" in stands.reason
 
 
 def test_the_same_budgets_moved_apart_prove_it(tmp_path: Path) -> None:

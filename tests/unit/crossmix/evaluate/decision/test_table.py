@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from crossmix.evaluate.decision.table import SLACK, Decided, _agreed, as_today, withheld
+from crossmix.evaluate.decision.table import SLACK, Decided, as_today, withheld
 from tests.support.markets import make_market
 
 MARKET = make_market(platforms=3, campaigns=2)
@@ -93,30 +92,6 @@ def test_a_campaign_that_is_over_is_not_judged_and_money_far_beyond_what_was_fit
     assert "p0" not in reason
     # Twice what was seen is judged; a platform that has next to nothing is no reason.
     assert withheld(replace(market, most=seen / 1.9), 0) is None
-
-
-def ways_of(*sure: bool) -> list[SimpleNamespace]:
-    """From the whole way down by quarters."""
-    return [
-        SimpleNamespace(
-            change=SimpleNamespace(campaign="spring", part=1 - 0.25 * at, new=None), sure=lambda _, one=one: one
-        )
-        for at, one in enumerate(sure)
-    ]
-
-
-def test_what_all_of_the_history_does_not_find_as_sure_is_not_proved() -> None:
-    ways: Any = ways_of(False, True, True, True)
-    # The whole way is not sure, of three quarters the whole history is not, of a half it is.
-    by_all = {1.0: 0.99, 0.75: 0.949, 0.5: 0.95, 0.25: 1.0}
-    assert _agreed(ways[1], ways, 0.95, lambda change: by_all[change.part]) == (ways[2], None)
-    found, reason = _agreed(ways[1], ways, 0.95, lambda change: min(by_all[change.part], 0.41))
-    assert found is None
-    assert reason == (
-        "of campaign spring going 75% of the way to the best split is sure by what the training period told, but by "
-        "the fit on all of the history it earns more with probability 0.41, wanted 0.95: the last weeks answered to "
-        "money otherwise, and more of them have to settle it"
-    )
 
 
 def test_limits_that_what_was_proved_drew_are_named() -> None:
