@@ -167,7 +167,8 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     )
     assert whole.reason.endswith("(by the fit alone +120.00), wanted 0.95 in draws and weeks alike")
     new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
-    assert standing([PASSED], decision(new), "y").reason.endswith("(by the fit alone +120.00), tiktok was never tried there")
+    reason = standing([PASSED], decision(new), "y").reason
+    assert reason.endswith("(by the fit alone +120.00), tiktok was never tried there")
     assert standing([PASSED], decision(OWN, other), "x").word == "proved"
 
 
