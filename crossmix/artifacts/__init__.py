@@ -23,7 +23,7 @@ its `save` and `load`.
 """
 
 from crossmix.artifacts.creators import CatalogueReport, CreatorsJudged, CreatorsTrained
-from crossmix.artifacts.decided import CampaignDecision, Decision, FirstTest, PlatformChange
+from crossmix.artifacts.decided import AllHistory, CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.artifacts.file import Artifact, ArtifactError, Part
 from crossmix.artifacts.fitted import (
     Epoch,
@@ -92,6 +92,7 @@ from crossmix.artifacts.trained import Alignment, Best, Curve, CurvePoint, MetaP
 __all__ = [
     "ActorSizes",
     "Alignment",
+    "AllHistory",
     "Artifact",
     "ArtifactError",
     "Best",

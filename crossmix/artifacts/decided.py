@@ -60,6 +60,21 @@ class FirstTest(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AllHistory(Part):
+    """What the fit on all of the history, which answers, says of the change that was judged by the training period and
+    the weeks after it; money in currency per cycle."""
+
+    revenue: float
+    """Expected as today."""
+    gain: float
+    """Mean of what the change is expected to earn more, by draws of the fit's errors alone."""
+    gain_interval: tuple[float, float]
+    """Its interval, of the same probability as the judged one's."""
+    probability: float
+    """That it earns more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CampaignDecision(Part):
     """One campaign's recommended change; money in currency per cycle."""
 
@@ -69,7 +84,8 @@ class CampaignDecision(Part):
     """Whether draws and held-out weeks, and the fit on all of the history, say that the change earns more, as surely as
     `sure`."""
     part: float
-    """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, all."""
+    """Of the way from today's split to the best one (within `new`): the longest that is proved; where none is, the
+    longest that draws and held-out weeks find sure, else all."""
     revenue: float
     """Expected as today, by the judged fit; `crossmix whatif` tells that of the served one."""
     gain: float
@@ -90,8 +106,12 @@ class CampaignDecision(Part):
     new: float | None = None
     """Largest share that the best split was let give a platform where the campaign never spent, since more of it could
     not be proved; null: whatever the limits leave."""
+    by_all: AllHistory | None = None
+    """What all of the history says of the same change; null in files of before."""
     withheld: str | None = None
     """Why nothing is said to be proved, whatever the draws say; null: nothing stands against it."""
+    unsettled: bool = False
+    """Whether that is all of the history, which is not as sure of the change as draws and held-out weeks."""
     ended: str | None = None
     """ISO 8601 date of the last cycle with spend of a campaign that is over: its budget here is what it spent then."""
 

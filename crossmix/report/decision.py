@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossmix.evaluate.decision.standing import idle, per_cycle, probability, standing
+from crossmix.evaluate.decision.standing import BY_ALL, contradicted, idle, per_cycle, probability, standing
 from crossmix.pages.format import THIN, change, interval, money, prose, share, signed
 from crossmix.pages.table import Cell, Table
 from crossmix.report.section import SECTIONS, Section, markup
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from crossmix.artifacts import CampaignDecision, Decision, GateTable
+    from crossmix.artifacts import AllHistory, CampaignDecision, Decision, GateTable
     from crossmix.evaluate.decision.standing import Standing
     from crossmix.report.inputs import ReportInputs
 
@@ -73,15 +73,22 @@ def _does(one: Answered) -> str:
     """What to do about a campaign that runs."""
     trusted = one.standing
     hardly = one.own.withheld is None and idle(one.own)
+    otherwise = "all of the history does not bear out the change that a part of it showed"
     if trusted.word == "proved":
         return "Change the split: the recommended one is proved to earn more than today’s."
     if trusted.keep:
-        doubted = "it can hardly be bettered" if hardly else "the fit’s best one is likelier to lose than to gain"
+        doubted = "the fit’s best one is likelier to lose than to gain"
+        if hardly:
+            doubted = "it can hardly be bettered"
+        elif trusted.doubt == BY_ALL:
+            doubted = otherwise
         return f"Keep today’s split: {doubted}."
     if hardly:
         return "Today’s split can hardly be bettered."
     if trusted.word == "plausible":
         return "A better split is plausible, and not proved."
+    if one.own.unsettled:
+        return f"Not enough is known to change the split, as {otherwise}{': test first' if trusted.first_test else ''}."
     return f"Not enough is known to change the split{': test first' if trusted.first_test else ''}."
 
 
@@ -98,15 +105,25 @@ def lines(found: Sequence[Answered], decision: Decision) -> list[Line]:
 
 
 def gain(one: Answered, decision: Decision) -> str:
-    """What the split beside today's should earn more, with its interval of probability 2 `sure` - 1."""
-    own = one.own
-    part = f" ({change(own.gain / own.revenue)})" if own.revenue > 0 else ""
+    """What the split beside today's should earn more, with its interval of probability 2 `sure` - 1: as judged, or by
+    all of the history first where that contradicts it."""
+    own, by_all = one.own, one.own.by_all
     split = "It" if one.standing.word == "proved" else "The fit’s best split"
-    sure = f"{100 * (2 * decision.sure - 1):.3g}{THIN}%"
+    if by_all is not None and contradicted(own, decision):
+        return (
+            f"{split} earns {_earns(by_all, decision, ' against as today')}, by the fit on all of the history. As "
+            f"judged, by a part of it: {_earns(own, decision)}."
+        )
+    return f"{split} earns {_earns(own, decision, ', as judged, against as today')}."
+
+
+def _earns(of: CampaignDecision | AllHistory, decision: Decision, against: str = "") -> str:
+    """A gain with its part of revenue, interval and probability."""
+    part = f" ({change(of.gain / of.revenue)})" if of.revenue > 0 else ""
     return (
-        f"{split} earns {signed(own.gain)} {decision.currency} {per_cycle(decision.cycle_hours)}, as judged, "
-        f"against as today{part}, {sure} interval {interval(*own.gain_interval, signed)}, more with probability "
-        f"{probability(own.probability)}."
+        f"{signed(of.gain)} {decision.currency} {per_cycle(decision.cycle_hours)}{against}{part}, "
+        f"{100 * (2 * decision.sure - 1):.3g}{THIN}% interval {interval(*of.gain_interval, signed)}, more with "
+        f"probability {probability(of.probability)}"
     )
 
 
@@ -118,6 +135,8 @@ def splits(one: Answered, decision: Decision) -> Table:
         other = "Recommended"
     elif one.standing.keep:
         today, other = "Today: keep it", "By the fit alone, not recommended"
+    elif own.unsettled:
+        other = "As judged, not borne out"
     rows: list[tuple[Cell, ...]] = [
         (
             Cell(row.platform, "", "" if row.tried else "never tried"),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from crossmix.config import ConfigError
-from crossmix.evaluate.decision.standing import Standing
+from crossmix.evaluate.decision.standing import AS_JUDGED, Standing
 from crossmix.response import Ever
 from crossmix.schema import Held, together
 from crossmix.whatif.curves import Curve, response_curves
@@ -30,7 +30,7 @@ TOLD = 0.005
 
 DOUBTED = (
     "Today’s split is recommended. The best split, what it earns more, and budgets that meet a target by it are what "
-    "the fit alone says; with what the data leave open the best split is likelier to lose than to gain."
+    "the fit alone says; {}."
 )
 """Said of an answer whose standing keeps today's split."""
 
@@ -92,6 +92,11 @@ class WhatIf:
         return self.standing is not None and self.standing.keep
 
     @property
+    def doubt(self) -> str:
+        """Why it is, in words that follow others; empty where it is not."""
+        return (self.standing.doubt or AS_JUDGED) if self.standing is not None and self.kept else ""
+
+    @property
     def together(self) -> str | None:
         """What a cycle costs with what is held; `None`: nothing is, or it is not this campaign's alone."""
         return together(self.budget, self.held, self.currency) if self.held and self.alone else None
@@ -107,7 +112,7 @@ class WhatIf:
     def notes(self) -> tuple[str, ...]:
         """What the intervals mean, and at which budget alone, and how far, something was proved."""
         proved = self.standing is not None and self.standing.word == "proved"
-        doubted = (DOUBTED,) if self.kept else ()
+        doubted = (DOUBTED.format(self.doubt),) if self.kept else ()
         return (*doubted, *self._over(), *self._never(), *(self._beyond() if proved else ()), *COVERS)
 
     def _over(self) -> Iterator[str]:

@@ -198,8 +198,8 @@ def _kept(answer: WhatIf, one: BudgetAnswer) -> list[str]:
         *_grid(rows, left={0}),
         "",
         f"revenue {_interval(one.today.revenue, 0)}; a single cycle may bring {low:,.0f} to {high:,.0f}",
-        f"not recommended: the best split by the fit alone should earn {_interval(one.gain, 0, sign=True)} more; with "
-        "what the data leave open it is likelier to lose than to gain",
+        f"not recommended: the best split by the fit alone should earn {_interval(one.gain, 0, sign=True)} more; "
+        f"{answer.doubt}",
     ]
 
 

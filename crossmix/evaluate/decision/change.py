@@ -125,8 +125,28 @@ def changes(
     return tuple(_change(exact, slot, tried_CP[slot], probe, draws, seed) for slot in range(len(market.campaigns)))
 
 
-def likelier(market: Market, slot: int, *, draws: int = DRAWS, seed: int = 0) -> Callable[[Change], float]:
-    """How likely a campaign's change, of another fit, earns more by this market: the part of its draws.
+@dataclass(frozen=True, slots=True, eq=False)
+class Believed:
+    """What a change, of another fit, earns by the fit on all of the history; money in currency per cycle."""
+
+    now: float
+    """Revenue of today's split, at the fitted parameters."""
+    gain_N: Array
+    """Revenue of the change's split less today's, at draws around them."""
+
+    @property
+    def gain(self) -> float:
+        """Mean of the draws."""
+        return float(self.gain_N.mean())
+
+    @property
+    def probability(self) -> float:
+        """That the change earns more than as today: the part of the draws."""
+        return float((self.gain_N > 0).mean())
+
+
+def believed(market: Market, slot: int, *, draws: int = DRAWS, seed: int = 0) -> Callable[[Change], Believed]:
+    """What a campaign's change, of another fit, earns by this market.
 
     Args:
         market: fitted on all of a history, where the change was found by its training period.
@@ -137,10 +157,15 @@ def likelier(market: Market, slot: int, *, draws: int = DRAWS, seed: int = 0) ->
     around = drawn_around(exact, slot, conditions, draws, torch.Generator().manual_seed(2 * seed))
 
     def earned_N(share_P: Array) -> Array:
+        """At the fitted parameters, then at the draws, (1 + N,)."""
         revenue, _ = _responses(conditions, around, budget * torch.as_tensor(share_P), budget)
-        return np.asarray(revenue[1:].sum(1))
+        return np.asarray(revenue.sum(1))
 
-    return lambda change: float((earned_N(change.best_P) > earned_N(change.today_P)).mean())
+    def asked(change: Change) -> Believed:
+        now_N, then_N = earned_N(change.today_P), earned_N(change.best_P)
+        return Believed(float(now_N[0]), then_N[1:] - now_N[1:])
+
+    return asked
 
 
 def beyond(share_P: Array, probe: float) -> npt.NDArray[np.bool_]:

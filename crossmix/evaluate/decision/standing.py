@@ -1,7 +1,11 @@
 """The standing of an answer: proved, plausible, or not enough, with what would settle it.
 
 Proved: every required gate passed. Plausible: none failed, and the change earns more than as today with
-`gates.plausible`. Not enough otherwise: then the first thing to do is an experiment.
+`gates.plausible`, as judged and by all of the history. Not enough otherwise: then the first thing to do is an
+experiment.
+
+A change is judged by a fit of the training period; the fit on all of the history answers. Where that one contradicts
+what was judged, it is what is believed, and its figures come first.
 """
 
 from __future__ import annotations
@@ -26,6 +30,12 @@ LITTLE = 0.01
 """Part of revenue below which a gain is not worth a change."""
 EVEN = 0.5
 """Probability of a gain below which today's split is the better one, whatever the fit alone says."""
+AS_JUDGED = "with what the data leave open the best split is likelier to lose than to gain"
+BY_ALL = (
+    "the change that was judged on a part of the history is likelier to lose than to gain by the fit on all of it, so "
+    "that nothing tells which way money should move"
+)
+"""What `doubted` says."""
 DECIDING = ("decision.", "fidelity.")
 """Gates that say most of an answer come first."""
 
@@ -40,7 +50,9 @@ class Standing:
     first_test: str | None
     """What to do that would settle it; `None`: it is proved, or nothing can be said."""
     keep: bool = False
-    """The answer is today's split: the best one of the fit is likelier to lose than to gain."""
+    """The answer is today's split: the change is likelier to lose than to gain, as judged or by all of the history."""
+    doubt: str | None = None
+    """Why today's split is kept, in words that follow others; `None`: it is not."""
 
     def lines(self) -> list[str]:
         """For a terminal."""
@@ -63,22 +75,25 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
         if own.ended is not None:
             return Standing("not enough", own.withheld or f"{own.campaign} ended on {own.ended}", None)
         test = sentence(own.first_test, decision.currency, decision.cycle_hours)
-        keeps = not own.proved and own.probability < EVEN
+        doubt = doubted(own)
         if own.withheld is not None:
-            return Standing("not enough", f"{keep(own)}; {own.withheld}" if keeps else own.withheld, test, keeps)
+            start = "" if doubt is None else "keep today's split: " if own.unsettled else f"{keep(own)}; "
+            return Standing("not enough", f"{start}{own.withheld}", test, doubt is not None, doubt)
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
         reason = _missed(missed) if missed else _unsure(own, decision)
         hardly = idle(own)
         if hardly:
             lacks = f"; {_missed(missed)}" if missed else ""
-            start = f"keep today's split of {campaign_called(own.campaign)}, which" if keeps else "today's split"
+            start = (
+                "today's split" if doubt is None else f"keep today's split of {campaign_called(own.campaign)}, which"
+            )
             reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
-        elif keeps:
+        elif doubt is not None:
             reason = f"{keep(own)}; {reason}"
         fails = any(gate.verdict == FAIL for gate in missed)
-        word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
-        return Standing(word, reason, test, keeps)
+        word: Word = "plausible" if not fails and (hardly or likely(own) >= decision.plausible) else "not enough"
+        return Standing(word, reason, test, doubt is not None, doubt)
     if not missed:
         shown = sum(gate.required and gate.verdict == PASS for gate in gates)
         return Standing("proved", f"all {shown} required gates passed", None)
@@ -93,12 +108,38 @@ def _own(decision: Decision, campaign: str | None) -> CampaignDecision | None:
         return known.get(campaign)
     # What is over is nobody's question, unless it is asked for by name.
     current = [one for one in decision.campaigns if one.ended is None] or decision.campaigns
-    return min(current, key=lambda one: one.probability, default=None)
+    return min(current, key=likely, default=None)
+
+
+def likely(own: CampaignDecision) -> float:
+    """Probability that the change earns more: the lower of what was judged and what all of the history says."""
+    return own.probability if own.by_all is None else min(own.probability, own.by_all.probability)
 
 
 def idle(own: CampaignDecision) -> bool:
-    """Whether today's split can hardly be bettered: even the upper end of the gain's interval is worth no change."""
-    return own.gain_interval[1] <= LITTLE * own.revenue
+    """Whether today's split can hardly be bettered: even the upper end of the gain's interval is worth no change, and
+    all of the history is not sure of one."""
+    surer = own.by_all is not None and own.by_all.gain_interval[0] > LITTLE * own.by_all.revenue
+    return own.gain_interval[1] <= LITTLE * own.revenue and not surer
+
+
+def contradicted(own: CampaignDecision, decision: Decision) -> bool:
+    """Whether all of the history says less of a change than what was judged: its gain lies below the judged interval,
+    or its probability earns a lesser word."""
+    if own.by_all is None:
+        return False
+    words = (decision.sure, decision.plausible, EVEN)
+    lesser = any(own.by_all.probability < least <= own.probability for least in words)
+    return own.by_all.gain < own.gain_interval[0] or lesser
+
+
+def doubted(own: CampaignDecision) -> str | None:
+    """Why the change is likelier to lose than to gain, all of the history first; `None`: it is not."""
+    if own.proved:
+        return None
+    if own.by_all is not None and own.by_all.probability < EVEN:
+        return BY_ALL
+    return AS_JUDGED if own.probability < EVEN else None
 
 
 def _missed(missed: Sequence[GateRow]) -> str:
@@ -128,12 +169,19 @@ def demand_led(platforms: Iterable[str]) -> str:
 
 
 def keep(own: CampaignDecision) -> str:
-    """What to do where the fit's best split is likelier to lose, which the fit alone does not show."""
+    """What to do where the change is likelier to lose, and what says so; what speaks for it comes after that."""
+    start = f"keep today's split of {campaign_called(own.campaign)}: "
+    if own.by_all is not None and own.by_all.probability < EVEN:
+        return (
+            f"{start}by the fit on all of the history {way(own.part, own.new)} that was judged earns "
+            f"{own.by_all.gain:+,.2f}{relative(own.by_all.gain, own.by_all.revenue, ' (', ')')}, more with probability "
+            f"{probability(own.by_all.probability)} (as judged, by a part of it, {own.gain:+,.2f}"
+            f"{relative(own.gain, own.revenue, ', ')})"
+        )
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"keep today's split of {campaign_called(own.campaign)}: by the judged fit alone (tables tell the served one) "
-        f"the best one earns {fitted:+,.2f}, but with what the data leave open it is likelier to lose than to gain "
-        f"(more with probability {probability(own.probability)})"
+        f"{start}with what the data leave open the best one is likelier to lose than to gain (more with probability "
+        f"{probability(own.probability)}; by the judged fit alone, without that, it earns {fitted:+,.2f})"
     )
 
 
@@ -146,20 +194,35 @@ def probes(platforms: Iterable[str], revenue: float, currency: str) -> str:
 
 
 def _gain(own: CampaignDecision, decision: Decision) -> str:
-    low, high = own.gain_interval
     new = [one for one in own.platforms if not one.counted and one.best > one.today]
     what = "the recommended split" if own.proved else "the split that the fit would choose"
     if own.part < 1 or own.new is not None:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
         what = f"{way(own.part, own.new)} ({shares})"
-    fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
     return (
-        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f}, as judged, against as today"
-        f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
-        f"more with probability {probability(own.probability)} (by the judged fit alone {fitted:+,.2f}; tables tell "
-        "the served one)"
+        f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {_figures(own, decision)}"
         f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
     )
+
+
+def _figures(own: CampaignDecision, decision: Decision) -> str:
+    """What a change earns: as judged, and by all of the history; what is believed first."""
+    by_all = own.by_all
+    judged = (
+        f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(*own.gain_interval, decision.sure)}, more with "
+        f"probability {probability(own.probability)}"
+    )
+    if by_all is not None and contradicted(own, decision):
+        return (
+            f"{by_all.gain:+,.2f} against as today{relative(by_all.gain, by_all.revenue, ' (', ')')} by the fit on all "
+            f"of the history, {interval(*by_all.gain_interval, decision.sure)}, more with probability "
+            f"{probability(by_all.probability)} (as judged, by a part of it, {own.gain:+,.2f}{judged})"
+        )
+    fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
+    other = f"judged fit alone {fitted:+,.2f}; tables tell the served one"
+    if by_all is not None:
+        other = f"fit on all of the history alone, which tables tell, {by_all.gain:+,.2f}"
+    return f"{own.gain:+,.2f}, as judged, against as today{judged} (by the {other})"
 
 
 def way(part: float, new: float | None) -> str:

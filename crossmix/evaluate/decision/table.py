@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
+from crossmix.artifacts import AllHistory, CampaignDecision, Decision, FirstTest, PlatformChange
 from crossmix.config import Config
 from crossmix.evaluate.decision.backtest import Backtest, backtest
-from crossmix.evaluate.decision.change import Change, changes, likelier
+from crossmix.evaluate.decision.change import Believed, Change, believed, changes
 from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
-from crossmix.evaluate.decision.judged import Judged, furthest, judged
+from crossmix.evaluate.decision.judged import Judged, ends, furthest, judged
 from crossmix.evaluate.decision.standing import probability as rounded
-from crossmix.evaluate.decision.standing import way
+from crossmix.evaluate.decision.standing import relative, way
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
 from crossmix.market.reach import ever, reaching
@@ -28,12 +28,15 @@ class Decided:
     """What was found."""
 
     campaigns: tuple[Judged, ...]
-    """The longest way of each campaign's change that is sure; the whole of it where none is."""
+    """The longest way of each campaign's change that is sure, by all of the history too; else the longest that draws
+    and held-out weeks find so, else the whole of it."""
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
     withheld: tuple[str | None, ...] = ()
     """Why nothing is said to be sure of a campaign's change, whatever its draws say (`withheld`); `()`: of none."""
+    by_all: tuple[Believed, ...] = ()
+    """What the fit on all of the history says of the same changes."""
 
     @property
     def margin(self) -> float:
@@ -111,33 +114,36 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     market = as_today(fitted, served)
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
-    found, proved, reasons = [], [], []
+    found, proved, reasons, by_all = [], [], [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         reason = withheld(market, slot)
-        one = None if reason else furthest(ways, sure)
-        if one is not None:
-            one, reason = _agreed(one, ways, sure, likelier(served, slot))
-        found.append(one or ways[0])
+        longest, asked = None if reason else furthest(ways, sure), believed(served, slot)
+        one = None
+        if longest is not None:
+            one, reason = _agreed(longest, ways, sure, asked)
+        found.append(one or longest or ways[0])
         proved.append(one is not None)
         reasons.append(reason)
-    return Decided(tuple(found), tuple(proved), test, tuple(reasons))
+        by_all.append(asked(found[-1].change))
+    return Decided(tuple(found), tuple(proved), test, tuple(reasons), tuple(by_all))
 
 
 def _agreed(
-    longest: Judged, ways: Sequence[Judged], sure: float, by_all: Callable[[Change], float]
+    longest: Judged, ways: Sequence[Judged], sure: float, by_all: Callable[[Change], Believed]
 ) -> tuple[Judged | None, str | None]:
     """The longest sure way that all of the history finds as sure, or why there is none."""
-    found = furthest(ways, sure, lambda way: by_all(way.change) >= sure)
+    found = furthest(ways, sure, lambda way: by_all(way.change).probability >= sure)
     return found, None if found else unsettled(longest.change, by_all(longest.change), sure)
 
 
-def unsettled(change: Change, probability: float, sure: float) -> str:
+def unsettled(change: Change, by_all: Believed, sure: float) -> str:
     """Why a change is not proved that the training period and the held-out weeks' levels prove."""
     return (
-        f"of {campaign_called(change.campaign)} {way(change.part, change.new)} is sure by what the training period "
-        f"told, but by the fit on all of the history it earns more with probability {rounded(probability)}, wanted "
-        f"{sure:g}: the last weeks answered to money otherwise, and more of them have to settle it"
+        f"of {campaign_called(change.campaign)} {way(change.part, change.new)} earns {by_all.gain:+,.2f} "
+        f"{relative(by_all.gain, by_all.now, '(', ') ')}by the fit on all of the history, more with probability "
+        f"{rounded(by_all.probability)}, wanted {sure:g}, though what the training period told is sure of it: the last "
+        "weeks answered to money otherwise, and more of them have to settle it"
     )
 
 
@@ -184,15 +190,17 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved, config.gates.decision, reason)
-            for one, proved, reason in zip(
-                found.campaigns, found.proved, found.withheld or (None,) * len(found.proved), strict=True
+            _campaign(market, one, proved, config.gates.decision, reason, by_all)
+            for one, proved, reason, by_all in zip(
+                found.campaigns, found.proved, found.withheld, found.by_all, strict=True
             )
         ),
     )
 
 
-def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: str | None) -> CampaignDecision:
+def _campaign(
+    market: Market, one: Judged, proved: bool, sure: float, reason: str | None, by_all: Believed
+) -> CampaignDecision:
     change = one.change
     test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P, one.demand_led_P)
     plain = asdict(test)
@@ -203,7 +211,14 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: st
         proved=proved,
         part=change.part,
         new=change.new,
+        by_all=AllHistory(
+            revenue=by_all.now,
+            gain=by_all.gain,
+            gain_interval=ends(by_all.gain_N, sure),
+            probability=by_all.probability,
+        ),
         withheld=reason,
+        unsettled=reason is not None and not proved and one.sure(sure),
         ended=market.ended[market.campaigns.index(change.campaign)] if market.ended else None,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
+from crossmix.evaluate.decision.change import Believed
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn_alike
-from crossmix.evaluate.decision.standing import demand_led, interval, only_together, probes, relative, way
+from crossmix.evaluate.decision.standing import EVEN, demand_led, interval, only_together, probes, relative, way
+from crossmix.evaluate.decision.standing import probability as rounded
 from crossmix.evaluate.decision.table import Decided
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
@@ -26,16 +29,17 @@ def decision(case: Case) -> Iterator[Gate]:
     """Nothing of a log of impressions, whose fidelity is known better than a decision needs."""
     if case.decided is None:
         return
-    moving = [one for one, proved in zip(case.decided.campaigns, case.decided.proved, strict=True) if proved]
-    judged = moving or _open(case.decided) or list(case.decided.campaigns)
-    yield gain(case, judged)
+    moving = [slot for slot, proved in enumerate(case.decided.proved) if proved]
+    slots = moving or _open(case.decided) or list(range(len(case.decided.campaigns)))
+    judged = [case.decided.campaigns[slot] for slot in slots]
+    yield gain(case, judged, [case.decided.by_all[slot] for slot in slots])
     yield weeks(case, judged)
 
 
-def _open(decided: Decided) -> list[Judged]:
+def _open(decided: Decided) -> list[int]:
     """Campaigns of which something could be proved (`Decided.withheld`)."""
     reasons = decided.withheld or (None,) * len(decided.campaigns)
-    return [one for one, reason in zip(decided.campaigns, reasons, strict=True) if reason is None]
+    return [slot for slot, reason in enumerate(reasons) if reason is None]
 
 
 def _withheld(case: Case) -> str | None:
@@ -45,8 +49,13 @@ def _withheld(case: Case) -> str | None:
     return "; ".join(reason for reason in case.decided.withheld if reason)
 
 
-def gain(case: Case, judged: Sequence[Judged]) -> Gate:
-    """The changes together earn more than as today, as surely as config asks."""
+def gain(case: Case, judged: Sequence[Judged], by_all: Sequence[Believed]) -> Gate:
+    """The changes together earn more than as today, as surely as config asks.
+
+    Args:
+        by_all: what all of the history says of the same changes. Where that is less, its figures come first, and no
+            figure stands that reaches the threshold.
+    """
     least = case.config.gates.decision
     gain_N = np.sum([one.gain_N for one in judged], 0)
     probability = float((gain_N > 0).mean())
@@ -59,16 +68,29 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
         f"{_probes(judged, case.market.currency)}"
     )
     seen = float((np.sum([one.seen_N for one in judged], 0) > 0).mean())
+    whole_N = np.sum([one.gain_N for one in by_all], 0)
+    borne_out = float((whole_N > 0).mean())
+    if whole_N.mean() < low or any(borne_out < word <= probability for word in (least, EVEN)):
+        detail = f"{_told(by_all, whole_N, case.market.currency)}; by the part of it that was judged {detail}"
     verdict = PASS if seen >= least else FAIL if probability <= 1 - least else INSUFFICIENT
     if verdict == PASS and any(one.unproved for one in judged):
         verdict = INSUFFICIENT
     reason = _withheld(case)
     if reason is not None:
-        verdict, detail = INSUFFICIENT, f"{detail}; {reason}"
+        verdict, detail, seen = INSUFFICIENT, f"{detail}; {reason}", min(seen, borne_out)
     elif verdict == INSUFFICIENT:
         rests = seen < least <= probability
         detail = f"{detail}; {BORROWED if rests else wanting(judged, case.market.cycle_hours)}"
     return case.gate("decision.gain", seen, f"P(gain > 0) >= {least:g}", verdict, detail)
+
+
+def _told(by_all: Sequence[Believed], whole_N: NDArray[np.float64], currency: str) -> str:
+    """What all of the history says of the changes together, whose gain at its draws is `whole_N`."""
+    gain, now = float(whole_N.mean()), sum(one.now for one in by_all)
+    return (
+        f"{gain:+,.2f} {currency} per cycle by the fit on all of the history, against as today"
+        f"{relative(gain, now, ', ', ' of revenue')}, more with probability {rounded(float((whole_N > 0).mean()))}"
+    )
 
 
 def _parts(judged: Sequence[Judged]) -> str:
@@ -126,7 +148,8 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
     above = float((redrawn_alike(np.sum([one.seen_W for one in judged], 0)) > 0).mean())
     low, high = ends(mean_R, least)
     detail = (
-        f"{realised_W.mean():+,.2f} {case.market.currency} per cycle at the levels of {blocks} held-out weeks, "
+        f"{realised_W.mean():+,.2f} {case.market.currency} per cycle, as judged, at the levels of {blocks} held-out "
+        "weeks, "
         f"{interval(low, high, least)}; gained in {int((realised_W > 0).sum())} of them"
     )
     for one in judged:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crossmix.artifacts import CampaignDecision, GateTable
+from crossmix.artifacts import AllHistory, CampaignDecision, GateTable
 from crossmix.report.decision import Answered, answers, headline, lines, splits
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import render
@@ -21,6 +21,12 @@ DOUBTED = replace(OWN, proved=False, probability=0.34, gain=-90.0, gain_interval
 LIKELY = replace(OWN, proved=False, probability=0.9, gain_interval=(-20.0, 220.0))
 IDLE = replace(OWN, proved=False, probability=0.6, gain=1.0, gain_interval=(-8.0, 9.0))
 OPEN = replace(LIKELY, probability=0.7)
+BY_ALL = AllHistory(revenue=2_000.0, gain=-12.0, gain_interval=(-60.0, 30.0), probability=0.31)
+LOST = replace(
+    OWN, proved=False, gain=800.0, gain_interval=(500.0, 1_100.0), withheld="w", unsettled=True, by_all=BY_ALL
+)
+"""As judged +40 %; by all of the history -0.6 %."""
+OPEN_BY_ALL = replace(LOST, by_all=replace(BY_ALL, gain=12.0, probability=0.7))
 OVER = replace(DOUBTED, campaign="old", ended="2025-03-06", withheld="campaign old ended on 2025-03-06")
 
 
@@ -37,9 +43,15 @@ def answered(*campaigns: CampaignDecision, passed: bool = False) -> list[Answere
         (LIKELY, "A better split is plausible, and not proved."),
         (IDLE, "Today’s split can hardly be bettered."),
         (OPEN, "Not enough is known to change the split: test first."),
+        (LOST, "Keep today’s split: all of the history does not bear out the change that a part of it showed."),
+        (
+            OPEN_BY_ALL,
+            "Not enough is known to change the split, as all of the history does not bear out the change that a "
+            "part of it showed: test first.",
+        ),
         (OVER, "Every campaign has ended: there is nothing to split."),
     ],
-    ids=["keep", "keep, idle", "plausible", "idle", "open", "ended"],
+    ids=["keep", "keep, idle", "plausible", "idle", "open", "lost", "open by all", "ended"],
 )
 def test_the_headline_says_what_to_do(one: CampaignDecision, told: str) -> None:
     assert headline(answered(one)) == told
@@ -63,6 +75,20 @@ def test_of_several_campaigns_each_has_a_line_and_those_that_ended_come_last() -
         "0.34."
     )
     assert told[2].text == "ended on 2025-03-06; 0 for the next cycle."
+
+
+def test_what_all_of_the_history_says_comes_before_what_was_judged() -> None:
+    (line,) = lines(answered(LOST), decision(LOST))
+    assert line.text == (
+        "Keep today’s split: all of the history does not bear out the change that a part of it showed. The fit’s best "
+        f"split earns −12.0 EUR a day against as today (−0.6{THIN}%), 90{THIN}% interval −60.0 to +30.0, more with "
+        "probability 0.31, by the fit on all of the history. As judged, by a part of it: +800 EUR a day "
+        f"(+40.0{THIN}%), 90{THIN}% interval +500 to +1{THIN}100, more with probability 0.98."
+    )
+    (one,) = answered(LOST)
+    assert splits(one, decision(LOST)).groups[:2] == (("Today: keep it", 2), ("By the fit alone, not recommended", 2))
+    (one,) = answered(OPEN_BY_ALL)
+    assert splits(one, decision(OPEN_BY_ALL)).groups[:2] == (("Today", 2), ("As judged, not borne out", 2))
 
 
 def test_todays_split_stands_beside_the_recommended_one_with_amounts() -> None:

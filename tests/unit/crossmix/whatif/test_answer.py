@@ -11,10 +11,10 @@ from crossmix import whatif
 from crossmix.allocate import LimitChange
 from crossmix.config import ConfigError
 from crossmix.constraints import InfeasibleError
-from crossmix.evaluate.decision.standing import Standing
+from crossmix.evaluate.decision.standing import AS_JUDGED, BY_ALL, Standing
 from crossmix.market.model import Market
 from crossmix.whatif.answer import COVERS, DOUBTED
-from crossmix.whatif.page import render
+from crossmix.whatif.page import _headline, render
 from crossmix.whatif.scene import Scene
 from pipelines.cli.whatif import table
 from tests.support.markets import make_market
@@ -58,7 +58,10 @@ def test_where_the_best_split_is_likelier_to_lose_todays_heads_the_answer(answer
     kept = replace(answer, standing=Standing("not enough", "keep today's split of campaign c0", "a test", keep=True))
     assert answer.as_dict()["recommended"] == "best"
     assert kept.as_dict()["recommended"] == "today"
-    assert kept.notes[0] == DOUBTED
+    assert kept.notes[0] == DOUBTED.format(AS_JUDGED)
+    lost = replace(kept, standing=Standing("not enough", "keep today's split", "a test", keep=True, doubt=BY_ALL))
+    assert lost.notes[0].endswith("which way money should move.")
+    assert _headline(lost).endswith(f"per cycle: {BY_ALL}.")
     now = answer.budgets[0]
     page, lines = render(kept), table(kept).splitlines()
     assert "Keep today’s split of" in page

@@ -11,7 +11,7 @@ import torch
 
 from crossmix import whatif
 from crossmix.allocate import at_least
-from crossmix.evaluate.decision.change import PARTS, likelier
+from crossmix.evaluate.decision.change import PARTS, believed
 from crossmix.evaluate.decision.change import changes as all_changes
 from crossmix.market.responder import MarketResponder
 from crossmix.response import FIRST
@@ -44,15 +44,21 @@ def test_without_errors_every_draw_is_the_fitted_market() -> None:
     assert whole.then_NP == pytest.approx(np.broadcast_to(whole.then_P, whole.then_NP.shape))
 
 
-def test_how_likely_another_fit_finds_that_a_change_earns_more() -> None:
+def test_what_another_fit_finds_that_a_change_earns_more() -> None:
     ways = changes(MARKET)[1]
-    by_same = likelier(MARKET, 1)
+    by_same = believed(MARKET, 1)
     for one in (ways[0], ways[-1]):
-        assert by_same(one) == pytest.approx(float((one.then_NP.sum(1) > one.now_NP.sum(1)).mean()))
+        gain_N = one.then_NP.sum(1) - one.now_NP.sum(1)
+        found = by_same(one)
+        assert found.gain_N == pytest.approx(gain_N, abs=1e-9 * one.moved)
+        assert (found.gain, found.probability) == (pytest.approx(gain_N.mean()), pytest.approx((gain_N > 0).mean()))
+        assert found.now == pytest.approx(one.now_P.sum())
     # A market without errors knows; the way back loses in it what the way there gains.
-    known, whole = likelier(exact_market(MARKET), 1), ways[0]
-    assert known(whole) == 1.0
-    assert known(replace(whole, today_P=whole.best_P, best_P=whole.today_P)) == 0.0
+    known, whole = believed(exact_market(MARKET), 1), ways[0]
+    assert known(whole).probability == 1.0
+    back = known(replace(whole, today_P=whole.best_P, best_P=whole.today_P))
+    assert back.probability == 0.0
+    assert back.gain == pytest.approx(-known(whole).gain)
 
 
 def test_errors_within_the_margin_leave_a_gain() -> None:

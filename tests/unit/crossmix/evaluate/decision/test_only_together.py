@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from crossmix.artifacts import GateRow
+from crossmix.artifacts import AllHistory, GateRow
 from crossmix.evaluate.decision import table
-from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.change import Believed, Change
 from crossmix.evaluate.decision.standing import standing
 from crossmix.market.model import Market, load_served
 from crossmix.market.model import load as load_judged
@@ -69,11 +69,11 @@ def test_nothing_is_proved_where_budgets_only_moved_together(
 def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Market] = []
 
-    def doubted(market: Market, _: int) -> Callable[[Change], float]:
+    def doubted(market: Market, _: int) -> Callable[[Change], Believed]:
         asked.append(market)
-        return lambda change: 0.6
+        return lambda change: Believed(900.0, np.where(np.arange(1_000) < 400, -30.0, 15.0))
 
-    monkeypatch.setattr(table, "likelier", doubted)
+    monkeypatch.setattr(table, "believed", doubted)
     found, file, gates = judge(tmp_path, history(1, 3, 0.35))
     assert found.proved == (False,)
     # It is the one fitted on all periods that is asked.
@@ -81,11 +81,19 @@ def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: p
     assert torch.equal(market.value["cvr"], load_served(tmp_path / "market").value["cvr"])
     assert not torch.equal(market.value["cvr"], load_judged(tmp_path / "market").value["cvr"])
     (own,) = file.campaigns
+    assert own.unsettled
     assert own.withheld is not None
-    assert "by the fit on all of the history it earns more with probability 0.60, wanted 0.95" in own.withheld
-    assert next(gate.verdict for gate in gates if gate.name == "decision.gain") == "insufficient data"
+    assert "earns -3.00 (-0.3%) by the fit on all of the history, more with probability 0.60, wanted" in own.withheld
+    assert own.by_all == AllHistory(revenue=900.0, gain=-3.0, gain_interval=(-30.0, 15.0), probability=0.6)
+    # Its figures are those of the way that was found sure.
+    (judged,) = found.campaigns
+    assert judged.sure(0.95)
+    assert own.part == judged.change.part
+    gate = next(gate for gate in gates if gate.name == "decision.gain")
+    assert (gate.verdict, gate.value) == ("insufficient data", 0.6)
+    assert gate.detail.startswith("-3.00 EUR per cycle by the fit on all of the history, against as today, ")
     stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
-    assert (stands.word, stands.reason) == ("not enough", own.withheld)
+    assert (stands.word, stands.reason, stands.keep) == ("not enough", own.withheld, False)
 
 
 def test_the_same_budgets_moved_apart_prove_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow, PlatformChange
-from crossmix.evaluate.decision.standing import probability, sentence, standing
+from crossmix.evaluate.decision.standing import AS_JUDGED, probability, sentence, standing
 from crossmix.schema import ALL_CAMPAIGNS
 
 TEST = FirstTest(platform="tiktok", low=70.0, high=130.0, block=7, cycles=56, elasticity_error=0.05, settles=True)
@@ -103,9 +103,8 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     found = standing([LACKS], decision(doubted), "x")
     assert found.word == "not enough"
     assert found.reason.startswith(
-        "keep today's split of campaign x: by the judged fit alone (tables tell the served one) the best one earns "
-        "+120.00, but with what the data leave open it is likelier to lose than to gain (more with probability "
-        "0.34); gate decision.gain"
+        "keep today's split of campaign x: with what the data leave open the best one is likelier to lose than to gain "
+        "(more with probability 0.34; by the judged fit alone, without that, it earns +120.00); gate decision.gain"
     )
     assert found.first_test is not None
     assert found.keep
@@ -121,6 +120,8 @@ def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     registered = standing([PASSED], decision(replace(OWN, campaign="y"), doubted), "x")
     assert registered.reason.startswith("keep today's split of campaign x: ")
     assert [hardly.keep, withheld.keep, registered.keep] == [True, True, True]
+    assert {one.doubt for one in (found, hardly, withheld, registered)} == {AS_JUDGED}
+    assert even.doubt is None
     assert not standing([PASSED], decision(OWN), "x").keep
     assert not standing([LACKS], decision(replace(doubted, ended="2025-03-06")), "x").keep
 

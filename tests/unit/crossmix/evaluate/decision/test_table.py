@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossmix.evaluate.decision.change import Believed
 from crossmix.evaluate.decision.table import SLACK, Decided, _agreed, as_today, withheld
 from tests.support.markets import make_market
 
@@ -109,13 +110,17 @@ def test_what_all_of_the_history_does_not_find_as_sure_is_not_proved() -> None:
     ways: Any = ways_of(False, True, True, True)
     # The whole way is not sure, of three quarters the whole history is not, of a half it is.
     by_all = {1.0: 0.99, 0.75: 0.949, 0.5: 0.95, 0.25: 1.0}
-    assert _agreed(ways[1], ways, 0.95, lambda change: by_all[change.part]) == (ways[2], None)
-    found, reason = _agreed(ways[1], ways, 0.95, lambda change: min(by_all[change.part], 0.41))
+
+    def draws(probability: float) -> Believed:
+        return Believed(2_000.0, np.where(np.arange(1_000) < 1_000 * probability, 10.0, -10.0))
+
+    assert _agreed(ways[1], ways, 0.95, lambda change: draws(by_all[change.part])) == (ways[2], None)
+    found, reason = _agreed(ways[1], ways, 0.95, lambda change: draws(min(by_all[change.part], 0.25)))
     assert found is None
     assert reason == (
-        "of campaign spring going 75% of the way to the best split is sure by what the training period told, but by "
-        "the fit on all of the history it earns more with probability 0.41, wanted 0.95: the last weeks answered to "
-        "money otherwise, and more of them have to settle it"
+        "of campaign spring going 75% of the way to the best split earns -5.00 (-0.2%) by the fit on all of the "
+        "history, more with probability 0.25, wanted 0.95, though what the training period told is sure of it: the "
+        "last weeks answered to money otherwise, and more of them have to settle it"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from crossmix.config import laptop
+from crossmix.evaluate.decision.change import Believed
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.decision import decision
 from crossmix.evaluate.gates.fidelity import MOST_ALLOWED, _need
@@ -17,8 +18,20 @@ from crossmix.verdicts import Gate
 from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made, probing
 
 
-def gates(*judged: Judged, proved: tuple[bool, ...] = (), cycle_hours: int = 24) -> dict[str, Gate]:
-    decided = SimpleNamespace(campaigns=judged, proved=proved or tuple(one.sure(0.95) for one in judged), withheld=())
+def gates(
+    *judged: Judged,
+    proved: tuple[bool, ...] = (),
+    cycle_hours: int = 24,
+    by_all: tuple[Believed, ...] = (),
+    withheld: tuple[str | None, ...] = (),
+) -> dict[str, Gate]:
+    """`by_all`: what all of the history says; absent: what was judged."""
+    decided = SimpleNamespace(
+        campaigns=judged,
+        proved=proved or tuple(one.sure(0.95) for one in judged),
+        withheld=withheld,
+        by_all=by_all or tuple(Believed(float(one.change.now_P.sum()), one.gain_N) for one in judged),
+    )
     market = SimpleNamespace(currency="EUR", cycle_hours=cycle_hours)
     case = SimpleNamespace(config=laptop(), required=laptop().gates.required_of_history, decided=decided, market=market)
     case.gate = partial(Case.gate, case)
@@ -110,3 +123,25 @@ def test_fidelity_is_asked_for_as_far_as_the_gain_needs(margin: float, bound: fl
     assert need is not None
     assert need == (pytest.approx(bound), 182)
     assert _need(SimpleNamespace(decided=None)) is None  # type: ignore[arg-type]
+
+
+def test_what_all_of_the_history_contradicts_is_told_after_it_and_reaches_no_threshold() -> None:
+    one = judge()
+    now, judged = float(one.change.now_P.sum()), gates(one)["decision.gain"]
+    assert judged.value == 1
+    lost_N = np.where(np.arange(400) < 124, 10.0, -10.0)
+    found = gates(
+        one, proved=(False,), by_all=(Believed(now, lost_N),), withheld=("the last weeks answered otherwise",)
+    )
+    gain = found["decision.gain"]
+    assert (gain.verdict, gain.value) == ("insufficient data", pytest.approx(0.31))
+    assert gain.detail == (
+        f"-3.80 EUR per cycle by the fit on all of the history, against as today, {-3.8 / now:+.1%} of revenue, more "
+        f"with probability 0.31; by the part of it that was judged {judged.detail}; the last weeks answered otherwise"
+    )
+    # Less than as judged, but within its interval and as sure: what was judged stands.
+    low, _ = one.interval(0.95)
+    assert gates(one, by_all=(Believed(now, np.full(400, 1.01 * low)),))["decision.gain"] == judged
+    assert gates(one, by_all=(Believed(now, np.full(400, 0.99 * low)),))["decision.gain"].detail.startswith(
+        f"{0.99 * low:+,.2f} EUR per cycle by the fit on all of the history, "
+    )
