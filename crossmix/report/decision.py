@@ -108,13 +108,20 @@ def gain(one: Answered, decision: Decision) -> str:
     """What the split beside today's should earn more, with its interval of probability 2 `sure` - 1: as judged, or by
     all of the history first where that contradicts it."""
     own, by_all = one.own, one.own.by_all
-    split = "It" if one.standing.word == "proved" else "The fit’s best split"
-    if by_all is not None and contradicted(own, decision):
+    lesser = by_all is not None and contradicted(own, decision)
+    split = "The judged split" if lesser or own.part < 1 or own.new is not None else "The fit’s best split"
+    if one.standing.word == "proved":
+        split = "It"
+    if by_all is not None and lesser:
         return (
             f"{split} earns {_earns(by_all, decision, ' against as today')}, by the fit on all of the history. As "
             f"judged, by a part of it: {_earns(own, decision)}."
         )
-    return f"{split} earns {_earns(own, decision, ', as judged, against as today')}."
+    alone = ""
+    if by_all is not None:
+        part = f" ({change(by_all.gain / by_all.revenue)})" if by_all.revenue > 0 else ""
+        alone = f" By the fit on all of the history alone: {signed(by_all.gain)}{part}."
+    return f"{split} earns {_earns(own, decision, ', as judged, against as today')}.{alone}"
 
 
 def _earns(of: CampaignDecision | AllHistory, decision: Decision, against: str = "") -> str:

@@ -173,7 +173,7 @@ def keep(own: CampaignDecision) -> str:
     start = f"keep today's split of {campaign_called(own.campaign)}: "
     if own.by_all is not None and own.by_all.probability < EVEN:
         return (
-            f"{start}by the fit on all of the history {way(own.part, own.new)} that was judged earns "
+            f"{start}by the fit on all of the history {way(own.part, own.new)} of the judged fit earns "
             f"{own.by_all.gain:+,.2f}{relative(own.by_all.gain, own.by_all.revenue, ' (', ')')}, more with probability "
             f"{probability(own.by_all.probability)} (as judged, by a part of it, {own.gain:+,.2f}"
             f"{relative(own.gain, own.revenue, ', ')})"

@@ -37,6 +37,8 @@ class Decided:
     """Why nothing is said to be sure of a campaign's change, whatever its draws say (`withheld`); `()`: of none."""
     by_all: tuple[Believed, ...] = ()
     """What the fit on all of the history says of the same changes."""
+    unsettled: tuple[bool, ...] = ()
+    """Whether that is why nothing is said to be sure."""
 
     @property
     def margin(self) -> float:
@@ -114,7 +116,7 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     market = as_today(fitted, served)
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
-    found, proved, reasons, by_all = [], [], [], []
+    found, proved, reasons, by_all, unsettled = [], [], [], [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
         reason = withheld(market, slot)
@@ -126,7 +128,8 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
         proved.append(one is not None)
         reasons.append(reason)
         by_all.append(asked(found[-1].change))
-    return Decided(tuple(found), tuple(proved), test, tuple(reasons), tuple(by_all))
+        unsettled.append(longest is not None and one is None)
+    return Decided(tuple(found), tuple(proved), test, tuple(reasons), tuple(by_all), tuple(unsettled))
 
 
 def _agreed(
@@ -134,14 +137,15 @@ def _agreed(
 ) -> tuple[Judged | None, str | None]:
     """The longest sure way that all of the history finds as sure, or why there is none."""
     found = furthest(ways, sure, lambda way: by_all(way.change).probability >= sure)
-    return found, None if found else unsettled(longest.change, by_all(longest.change), sure)
+    return found, None if found else not_borne_out(longest.change, by_all(longest.change), sure)
 
 
-def unsettled(change: Change, by_all: Believed, sure: float) -> str:
+def not_borne_out(change: Change, by_all: Believed, sure: float) -> str:
     """Why a change is not proved that the training period and the held-out weeks' levels prove."""
+    part = relative(by_all.gain, by_all.now, "(", ") ")
     return (
-        f"of {campaign_called(change.campaign)} {way(change.part, change.new)} earns {by_all.gain:+,.2f} "
-        f"{relative(by_all.gain, by_all.now, '(', ') ')}by the fit on all of the history, more with probability "
+        f"of {campaign_called(change.campaign)} {way(change.part, change.new)} of the judged fit earns "
+        f"{by_all.gain:+,.2f} {part}by the fit on all of the history, more with probability "
         f"{rounded(by_all.probability)}, wanted {sure:g}, though what the training period told is sure of it: the last "
         "weeks answered to money otherwise, and more of them have to settle it"
     )
@@ -190,16 +194,20 @@ def told(config: Config, market: Market, found: Decided) -> Decision:
         sure=config.gates.decision,
         plausible=config.gates.plausible,
         campaigns=tuple(
-            _campaign(market, one, proved, config.gates.decision, reason, by_all)
-            for one, proved, reason, by_all in zip(
-                found.campaigns, found.proved, found.withheld, found.by_all, strict=True
-            )
+            _campaign(market, *own, config.gates.decision)
+            for own in zip(found.campaigns, found.proved, found.withheld, found.by_all, found.unsettled, strict=True)
         ),
     )
 
 
 def _campaign(
-    market: Market, one: Judged, proved: bool, sure: float, reason: str | None, by_all: Believed
+    market: Market,
+    one: Judged,
+    proved: bool,
+    reason: str | None,
+    by_all: Believed,
+    unsettled: bool,
+    sure: float,
 ) -> CampaignDecision:
     change = one.change
     test = first_test(market, change, one.by_platform_NP, one.tried_P, one.known_error_P, one.demand_led_P)
@@ -218,7 +226,7 @@ def _campaign(
             probability=by_all.probability,
         ),
         withheld=reason,
-        unsettled=reason is not None and not proved and one.sure(sure),
+        unsettled=unsettled,
         ended=market.ended[market.campaigns.index(change.campaign)] if market.ended else None,
         revenue=float(change.now_P.sum()),
         gain=float(one.gain_N.mean()),

@@ -80,11 +80,20 @@ def test_of_several_campaigns_each_has_a_line_and_those_that_ended_come_last() -
 def test_what_all_of_the_history_says_comes_before_what_was_judged() -> None:
     (line,) = lines(answered(LOST), decision(LOST))
     assert line.text == (
-        "Keep today’s split: all of the history does not bear out the change that a part of it showed. The fit’s best "
-        f"split earns −12.0 EUR a day against as today (−0.6{THIN}%), 90{THIN}% interval −60.0 to +30.0, more with "
-        "probability 0.31, by the fit on all of the history. As judged, by a part of it: +800 EUR a day "
+        "Keep today’s split: all of the history does not bear out the change that a part of it showed. The "
+        f"judged split earns −12.0 EUR a day against as today (−0.6{THIN}%), 90{THIN}% interval −60.0 to +30.0, more "
+        "with probability 0.31, by the fit on all of the history. As judged, by a part of it: +800 EUR a day "
         f"(+40.0{THIN}%), 90{THIN}% interval +500 to +1{THIN}100, more with probability 0.98."
     )
+    # Where it bears out what was judged, that comes first.
+    agrees = replace(OWN, by_all=replace(BY_ALL, gain=90.0, probability=0.97))
+    (line,) = lines(answered(agrees, passed=True), decision(agrees))
+    assert line.text.endswith(
+        f"It earns +120 EUR a day, as judged, against as today (+6.0{THIN}%), 90{THIN}% interval +20.0 to +220, more "
+        f"with probability 0.98. By the fit on all of the history alone: +90.0 (+4.5{THIN}%)."
+    )
+    shorter = replace(LIKELY, part=0.5)
+    assert "The judged split earns +120 EUR" in lines(answered(shorter), decision(shorter))[0].text
     (one,) = answered(LOST)
     assert splits(one, decision(LOST)).groups[:2] == (("Today: keep it", 2), ("By the fit alone, not recommended", 2))
     (one,) = answered(OPEN_BY_ALL)
@@ -150,6 +159,10 @@ def test_a_history_s_page_begins_with_it_and_then_says_how_the_policy_did(tmp_pa
     )
     assert told in text
     assert "the decision is to keep today’s split of x" in text
+    # Points ahead of the historical split are those of markets that know nothing of what the fit has wrong.
+    unproved = "how sure a gain over today’s split is, the decision says, and nothing here proves one"
+    assert unproved in text
+    assert unproved not in words(render(replace(inputs, decision=decision(OWN))))
 
 
 def test_of_a_history_nothing_is_told_that_totals_do_not_have(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_what_is_believed_comes_first_and_today_s_split_is_kept() -> None:
     found = standing([LACKS], decision(told(LARGE)), "x")
     assert (found.word, found.keep, found.doubt) == ("not enough", True, BY_ALL)
     assert found.reason.startswith(
-        "keep today's split of campaign x: by the fit on all of the history the best split that was judged earns "
+        "keep today's split of campaign x: by the fit on all of the history the best split of the judged fit earns "
         "-12.00 (-0.6%), more with probability 0.31 (as judged, by a part of it, +800.00, +40.0%); gate decision.gain"
     )
     unsettled = replace(told(LARGE), withheld="of campaign x the best split earns -12.00", unsettled=True)

@@ -118,9 +118,9 @@ def test_what_all_of_the_history_does_not_find_as_sure_is_not_proved() -> None:
     found, reason = _agreed(ways[1], ways, 0.95, lambda change: draws(min(by_all[change.part], 0.25)))
     assert found is None
     assert reason == (
-        "of campaign spring going 75% of the way to the best split earns -5.00 (-0.2%) by the fit on all of the "
-        "history, more with probability 0.25, wanted 0.95, though what the training period told is sure of it: the "
-        "last weeks answered to money otherwise, and more of them have to settle it"
+        "of campaign spring going 75% of the way to the best split of the judged fit earns -5.00 (-0.2%) by the fit on "
+        "all of the history, more with probability 0.25, wanted 0.95, though what the training period told is sure of "
+        "it: the last weeks answered to money otherwise, and more of them have to settle it"
     )
 
 
