@@ -106,7 +106,7 @@ def _laws(bundle: Bundle, platforms: Sequence[str]) -> _Laws:
     if tuple(named.platforms) != tuple(platforms) or not bool((named.usual.elasticity > 0).any()):
         return _Laws()
     law_CPD = named.usual.delay_DCP.permute(1, 2, 0).numpy()
-    late_C = (law_CPD[:, :, 1:] > 0).any((1, 2))
+    late_C = np.asarray((law_CPD[:, :, 1:] > 0).any((1, 2)))
     return _Laws(
         24 * named.usual.days,
         {name: law_PD if late else None for name, law_PD, late in zip(named.campaigns, law_CPD, late_C, strict=True)},

@@ -69,15 +69,18 @@ def gain(case: Case, judged: Sequence[Judged], by_all: Sequence[Believed]) -> Ga
     )
     seen = float((np.sum([one.seen_N for one in judged], 0) > 0).mean())
     whole_N = np.sum([one.gain_N for one in by_all], 0)
-    borne_out = float((whole_N > 0).mean())
+    borne_out, reason = float((whole_N > 0).mean()), _withheld(case)
     if whole_N.mean() < low or any(borne_out < word <= probability for word in (least, EVEN)):
-        detail = f"{_told(by_all, whole_N, case.market.currency)}; by the part of it that was judged {detail}"
+        told = _told(by_all, whole_N, case.market.currency)
+        if reason is not None and case.decided is not None and any(case.decided.unsettled):
+            told, reason = reason, ""
+        detail = f"{told}; by the part of it that was judged {detail}"
     verdict = PASS if seen >= least else FAIL if probability <= 1 - least else INSUFFICIENT
     if verdict == PASS and any(one.unproved for one in judged):
         verdict = INSUFFICIENT
-    reason = _withheld(case)
     if reason is not None:
-        verdict, detail, seen = INSUFFICIENT, f"{detail}; {reason}", min(seen, borne_out)
+        verdict, seen = INSUFFICIENT, min(seen, borne_out)
+        detail = f"{detail}; {reason}" if reason else detail
     elif verdict == INSUFFICIENT:
         rests = seen < least <= probability
         detail = f"{detail}; {BORROWED if rests else wanting(judged, case.market.cycle_hours)}"

@@ -91,7 +91,7 @@ def test_a_proof_is_one_by_all_of_the_history_too(tmp_path: Path, monkeypatch: p
     assert own.part == judged.change.part
     gate = next(gate for gate in gates if gate.name == "decision.gain")
     assert (gate.verdict, gate.value) == ("insufficient data", 0.6)
-    assert gate.detail.startswith("-3.00 EUR per cycle by the fit on all of the history, against as today, ")
+    assert gate.detail.startswith(f"{own.withheld}; by the part of it that was judged +")
     stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
     assert (stands.word, stands.reason, stands.keep) == ("not enough", own.withheld, False)
 

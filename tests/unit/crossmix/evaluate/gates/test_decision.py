@@ -24,12 +24,14 @@ def gates(
     cycle_hours: int = 24,
     by_all: tuple[Believed, ...] = (),
     withheld: tuple[str | None, ...] = (),
+    unsettled: bool = False,
 ) -> dict[str, Gate]:
     """`by_all`: what all of the history says; absent: what was judged."""
     decided = SimpleNamespace(
         campaigns=judged,
         proved=proved or tuple(one.sure(0.95) for one in judged),
         withheld=withheld,
+        unsettled=tuple(unsettled for _ in judged),
         by_all=by_all or tuple(Believed(float(one.change.now_P.sum()), one.gain_N) for one in judged),
     )
     market = SimpleNamespace(currency="EUR", cycle_hours=cycle_hours)
@@ -139,6 +141,11 @@ def test_what_all_of_the_history_contradicts_is_told_after_it_and_reaches_no_thr
         f"-3.80 EUR per cycle by the fit on all of the history, against as today, {-3.8 / now:+.1%} of revenue, more "
         f"with probability 0.31; by the part of it that was judged {judged.detail}; the last weeks answered otherwise"
     )
+    # Where that is why, its figures are in the reason, and stand once.
+    lost = (Believed(now, lost_N),)
+    told = gates(one, proved=(False,), by_all=lost, withheld=(reason,), unsettled=True)["decision.gain"]
+    assert told.detail == f"{reason}; by the part of it that was judged {judged.detail}"
+    assert (told.verdict, told.value) == ("insufficient data", pytest.approx(0.31))
     # Less than as judged, but within its interval and as sure: what was judged stands.
     low, _ = one.interval(0.95)
     assert gates(one, by_all=(Believed(now, np.full(400, 1.01 * low)),))["decision.gain"] == judged
