@@ -142,6 +142,7 @@ def test_what_all_of_the_history_contradicts_is_told_after_it_and_reaches_no_thr
         f"with probability 0.31; by the part of it that was judged {judged.detail}; the last weeks answered otherwise"
     )
     # Where that is why, its figures are in the reason, and stand once.
+    reason = "the last weeks answered otherwise"
     lost = (Believed(now, lost_N),)
     told = gates(one, proved=(False,), by_all=lost, withheld=(reason,), unsettled=True)["decision.gain"]
     assert told.detail == f"{reason}; by the part of it that was judged {judged.detail}"
