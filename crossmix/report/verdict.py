@@ -89,8 +89,14 @@ def keys(inputs: ReportInputs) -> list[dict[str, str]]:
 def _body(inputs: ReportInputs) -> Markup | None:
     if inputs.gates is None or inputs.decision is None:
         return None
+    proved = all(one.proved for one in inputs.decision.campaigns if one.ended is None)
     return markup(
-        "verdict.html.j2", verdict=verdict(inputs), keys=keys(inputs), campaigns=inputs.campaigns, ended=inputs.ended
+        "verdict.html.j2",
+        verdict=verdict(inputs),
+        keys=keys(inputs),
+        campaigns=inputs.campaigns,
+        ended=inputs.ended,
+        proved=proved,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crossmix.evaluate.decision.standing import LITTLE
 from crossmix.metrics import METRIC, formula, title
 from crossmix.pages.charts import platform_legend
 from crossmix.pages.format import MINUS, THIN, interval, metric, number, percent, signed
@@ -69,16 +70,17 @@ def _headline(answer: WhatIf) -> str:
             f"Keep today’s split of {number(answer.budget)} {answer.currency} per cycle: with what the data leave open "
             "the best one of the fit is likelier to lose than to gain."
         )
-    gain = number(100 * now.gain.value / max(now.today.revenue.value, 1e-12))
-    if now.gain.low <= 0 and not (answer.standing and answer.standing.word == "proved"):
+    money = f"{number(answer.budget)} {answer.currency} per cycle"
+    earns = f"should earn {number(100 * now.gain.value / max(now.today.revenue.value, 1e-12))}{THIN}% more"
+    proved = answer.standing is not None and answer.standing.word == "proved"
+    if now.gain.low <= 0 and not proved:
+        if now.gain.high <= LITTLE * now.today.revenue.value:
+            return f"Today’s split of {money} can hardly be bettered: the best one {earns}, within the fitting error."
         return (
-            f"Today’s split of {number(answer.budget)} {answer.currency} per cycle can hardly be bettered: the best "
-            f"one should earn {gain}{THIN}% more, within the fitting error."
+            f"Whether another split of {money} earns more is not known: the best one {earns}, within the fitting error."
         )
-    return (
-        f"The best split of today’s {number(answer.budget)} {answer.currency} per cycle should earn {gain}{THIN}% more "
-        "than today’s split."
-    )
+    doubt = "" if proved or answer.standing is None else ", by the fit alone; it is not proved"
+    return f"The best split of today’s {money} {earns} than today’s split{doubt}."
 
 
 def _keys(answer: WhatIf) -> list[dict[str, str]]:

@@ -131,8 +131,6 @@ def allocate(
 ) -> None:
     """Split the next cycle's budget, with reasons and how far to trust them: proved, plausible, or explore first."""
     with readable_errors():
-        import json
-
         from crossmix.config import ConfigError
         from pipelines.cli import recommend as answer
         from pipelines.cli.beside import beside
@@ -146,8 +144,7 @@ def allocate(
             raise ConfigError("allocate: name the folder of a run, or both --bundle and --features")
         answers = answer.allocate(bundle, features, campaign, budget, limit or (), freeze or (), out)
         if json_:
-            plain = [one.as_dict() | {"beside": beside(out)} for one in answers]
-            print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
+            print(answer.as_json(answers, beside(out)))
         else:
             print("\n\n".join([*(one.table() for one in answers), *answer.in_all(answers), *beside(out)]))
 

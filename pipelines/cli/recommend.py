@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from pipelines.cli import standing as known
 from pipelines.cli.amounts import amount
 from pipelines.cli.beside import check_campaign
 from pipelines.cli.tasks import is_of
+from pipelines.cli.totals import NOTHING, AllCampaigns, Total, of_all
 from pipelines.local import step_folder
 
 if TYPE_CHECKING:
@@ -39,12 +41,18 @@ class Answer:
     fit_alone: Allocation | None = None
     """The policy's split where `allocation` keeps today's, as the standing says to; `None`: it is the policy's."""
 
+    @property
+    def total(self) -> Total:
+        """What its platforms come to."""
+        return Total.of(self.allocation, self.held, alone=self.alone)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         trusted = None if self.standing is None else asdict(self.standing)
         alone = None if self.fit_alone is None else self.fit_alone.as_dict()
         return {
-            "standing": trusted, "untried": sorted(self.untried), **self.allocation.as_dict(), "fit_alone": alone,
+            "standing": trusted, "untried": sorted(self.untried), **self.allocation.as_dict(),
+            "total": asdict(self.total), "fit_alone": alone,
         }  # fmt: skip
 
     def table(self) -> str:
@@ -64,7 +72,13 @@ class Over:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
-        return {"campaign": self.campaign, "ended": self.ended, "budget": 0.0, "platforms": []}
+        return {
+            "campaign": self.campaign,
+            "ended": self.ended,
+            "budget": 0.0,
+            "platforms": [],
+            "total": asdict(NOTHING),
+        }
 
     def table(self) -> str:
         """One line for a terminal."""
@@ -159,26 +173,19 @@ def allocate(
 
 def in_all(answers: Sequence[Answer | Over]) -> list[str]:
     """What all campaigns come to, a paragraph per currency for a terminal; none of fewer than two that run."""
+    return [one.table() for one in _running(answers) if one.campaigns > 1]
+
+
+def as_json(answers: Sequence[Answer | Over], beside: Sequence[str] = ()) -> str:
+    """The answer of one campaign, or a list of several, each with what all of them come to and what stands beside."""
+    told = {"all_campaigns": [one.as_dict() for one in _running(answers)]} if len(answers) > 1 else {}
+    plain = [one.as_dict() | told | {"beside": list(beside)} for one in answers]
+    return json.dumps(plain[0] if len(plain) == 1 else plain, indent=2)
+
+
+def _running(answers: Sequence[Answer | Over]) -> list[AllCampaigns]:
     running = [one for one in answers if isinstance(one, Answer)]
-    told = []
-    for currency in sorted({one.allocation.currency for one in running}):
-        own = [one.allocation for one in running if one.allocation.currency == currency]
-        money = sum(one.budget for one in own)
-        if len(own) < 2 or money <= 0:
-            continue
-        by: dict[str, float] = {}
-        for platform in (part for one in own for part in one.platforms):
-            by[platform.platform] = by.get(platform.platform, 0.0) + platform.amount
-        shown = ", ".join(
-            f"{name} {part:,.2f} ({part / money:.1%})" for name, part in sorted(by.items(), key=lambda item: -item[1])
-        )
-        revenue, static = (sum(getattr(one, key) for one in own) for key in ("expected_revenue", "static_revenue"))
-        told.append(
-            f"all {len(own)} campaigns that run: {money:,.2f} {currency} for the next cycle: {shown}\n"
-            f"expected revenue of the coming cycle {revenue:,.2f} {currency} in all (the plans' static splits: "
-            f"{static:,.2f}); the campaigns' errors are not independent, so that their intervals do not add up"
-        )
-    return told
+    return of_all([one.allocation for one in running], running[0].held if running else ())
 
 
 def _asked(bundle: Bundle, campaign: str | None, given: Mapping[str, object]) -> list[str]:
@@ -217,6 +224,8 @@ UNSURE = (
     "not recommended: the split of the column `fit alone` should earn {:,.2f} in it by the fit alone; with what the "
     "data leave open it is likelier to lose than to gain"
 )
+ALL = "all platforms"
+"""Row of what they come to."""
 USUAL = "as usual"
 """What `PlatformAllocation.differs` says where nothing does."""
 DRIFTED = (
@@ -249,7 +258,7 @@ def table(
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     wide = max(len(platform.reason) for platform in answer.platforms)
     names = [*(one.platform for one in answer.platforms), *(one.platform for one in held)]
-    width = max(len("platform"), *map(len, names))
+    width = max(len(ALL), *map(len, names))
     otherwise = {} if fit_alone is None else {one.platform: one.share for one in fit_alone.platforms}
     kept = "" if fit_alone is None else ", split as today"
     column = "" if fit_alone is None else f"  {'fit alone':>9}"
@@ -273,8 +282,14 @@ def table(
         )
     whose = "" if alone else ", of all campaigns"
     drifted = any(one.differs not in (None, USUAL) for one in answer.platforms)
+    total = Total.of(answer, held, alone=alone)
     lines += [
-        f"{one.platform:{width}}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}" for one in held
+        f"{ALL:{width}}  {total.share:6.1%}{f'  {1:9.1%}' if otherwise else ''}  {total.amount:10,.2f}"
+        f"  {total.expected_revenue:10,.2f}",
+        *(
+            f"{one.platform:{width}}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}"
+            for one in held
+        ),
     ]
     lines += [
         "",

@@ -182,6 +182,8 @@ def test_without_a_name_every_campaign_is_answered(ran: Ran) -> None:
     every = json.loads(result.output)
     assert [told["campaign"] for told in every] == ["campaign_1", "campaign_2", "campaign_3"]
     one = CliRunner().invoke(app, ["allocate", str(ran.out), "--campaign", "campaign_2", "--json"])
+    (whole,) = every[1].pop("all_campaigns")
+    assert whole["budget"] == pytest.approx(sum(told["budget"] for told in every))
     assert json.loads(one.output) == every[1]
     table = CliRunner().invoke(app, ["allocate", str(ran.out)]).output
     assert [line.split(":")[0] for line in table.splitlines() if "for the next cycle" in line] == [

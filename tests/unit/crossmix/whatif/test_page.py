@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 
 from crossmix import whatif
+from crossmix.evaluate.decision.standing import Standing
 from crossmix.pages.format import number
-from crossmix.whatif.page import render
+from crossmix.whatif.page import _headline, render
 from tests.support.html_pages import Page
 from tests.support.scenes import P
 
@@ -34,9 +35,17 @@ def test_an_interval_around_nothing_gained_is_said_to_be_within_the_error(answer
     unsure = replace(today, gain=replace(today.gain, value=10.0, low=-5.0, high=25.0))
     part = f"{number(1_000 / today.today.revenue.value)}\u202f% more"
     assert f"should earn {part} than today’s split" in render(replace(answer, budgets=(sure, *answer.budgets[1:])))
-    assert f"should earn {part}, within the fitting error" in render(
-        replace(answer, budgets=(unsure, *answer.budgets[1:]))
-    )
+    # What may earn a lot more is not known; only a split that can earn at most 1 % more is not worth a change.
+    open_ = _headline(replace(answer, budgets=(unsure, *answer.budgets[1:])))
+    assert open_.startswith("Whether another split of ")
+    assert open_.endswith(f"earns more is not known: the best one should earn {part}, within the fitting error.")
+    most = 0.01 * today.today.revenue.value
+    idle = replace(today, gain=replace(today.gain, value=most / 2, low=-most, high=most))
+    assert "can hardly be bettered" in _headline(replace(answer, budgets=(idle, *answer.budgets[1:])))
+    for word, told in (("plausible", f"{part} than today’s split, by the fit alone; it is not proved."),
+                       ("proved", f"{part} than today’s split.")):  # fmt: skip
+        of = replace(answer, budgets=(sure, *answer.budgets[1:]), standing=Standing(word, "", None))  # type: ignore[arg-type]
+        assert _headline(of).endswith(told)
 
 
 def test_budgets_stand_in_order_and_today_is_marked(answer: whatif.WhatIf) -> None:

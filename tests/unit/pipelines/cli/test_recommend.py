@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,9 +13,21 @@ from crossmix.allocate import LimitChange, changed, explain
 from crossmix.artifacts import GateTable, RunRecord
 from crossmix.bundle import Bundle
 from crossmix.config import ConfigError
+from crossmix.schema import Held
 from crossmix.state import ALLOCATION
 from pipelines.cli import standing
-from pipelines.cli.recommend import DRIFTED, PROVED_AT, SEEN, Answer, Over, allocate, bundle_of, in_all, table
+from pipelines.cli.recommend import (
+    DRIFTED,
+    PROVED_AT,
+    SEEN,
+    Answer,
+    Over,
+    allocate,
+    as_json,
+    bundle_of,
+    in_all,
+    table,
+)
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, PASSED, decision
@@ -62,8 +75,45 @@ def test_campaigns_that_run_are_summed_by_currency(tmp_path: Path) -> None:
         "expected revenue of the coming cycle 1,310.50 EUR in all (the plans' static splits: 1,280.00); the campaigns' "
         "errors are not independent, so that their intervals do not add up"
     ]
+    both = [Answer(first, None), over, Answer(second, None)]
+    every = json.loads(as_json(both, ["told"]))
+    assert [one["total"]["amount"] for one in every] == [100.0, 0.0, 300.0]
+    whole = {
+        "currency": "EUR", "campaigns": 2, "budget": 400.0, "expected_revenue": 1_310.5, "static_revenue": 1_280.0,
+        "platforms": [{"platform": "p0", "share": 0.75, "amount": 300.0},
+                      {"platform": "p1", "share": 0.25, "amount": 100.0}],
+        "held": 0.0, "budget_and_held": 400.0,
+    }  # fmt: skip
+    assert [one["all_campaigns"] for one in every] == [[whole]] * 3
+    assert [one["beside"] for one in every] == [["told"]] * 3
+    assert "all_campaigns" not in json.loads(as_json(both[:1]))
+    # Money that no split moves is no campaign's, and counts once beside all.
+    tv = Held("tv", "impressions", 5_000.0, 0.1, 50.0)
+    held = [replace(one, held=(tv,), alone=False) if isinstance(one, Answer) else one for one in both]
+    every = json.loads(as_json(held))
+    assert [one["total"]["held"] for one in every] == [None] * 3
+    assert every[0]["all_campaigns"][0]["budget_and_held"] == 450.0
+    assert "\nwith 50.00 EUR that is held: 450.00 in all\n" in in_all(held)[0]
+    mixed = [held[0], replace(held[2], allocation=replace(second, currency="USD"))]  # type: ignore[type-var]
+    assert [one["held"] for one in json.loads(as_json(mixed))[0]["all_campaigns"]] == [None, None]
     assert in_all([Answer(first, None), over]) == []
     assert in_all([Answer(first, None), Answer(replace(second, currency="USD"), None)]) == []
+
+
+def test_a_campaign_s_platforms_are_summed(tmp_path: Path) -> None:
+    market = make_market(seed=3, campaigns=2, platforms=4)
+    bundle = publish(tmp_path / "bundle", market=market)
+    statistics = ALLOCATION.statistics(states(market, 1).numpy())[0]
+    split = explain(bundle, statistics, "c0", bundle.responses["c0"], budget=200.0)
+    total = Answer(split, None).as_dict()["total"]
+    assert total["amount"] == pytest.approx(200.0, rel=1e-6)
+    assert total["share"] == pytest.approx(1.0, rel=1e-6)
+    assert total["expected_revenue"] == pytest.approx(split.expected_revenue)
+    assert (total["held"], total["amount_and_held"]) == (0.0, total["amount"])
+    row = next(line for line in table(split).splitlines() if line.startswith("all platforms"))
+    assert row.split() == ["all", "platforms", "100.0%", "200.00", f"{split.expected_revenue:,.2f}"]
+    kept = next(line for line in table(split, fit_alone=split).splitlines() if line.startswith("all platforms"))
+    assert kept.split()[2:5] == ["100.0%", "100.0%", "200.00"]
 
 
 def unregistered(out: Path, probability: float = 0.7) -> Bundle:

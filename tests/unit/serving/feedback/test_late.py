@@ -15,7 +15,7 @@ from crossmix.market import usual_file
 from crossmix.market.model import Market
 from crossmix.state import ALLOCATION
 from serving.feedback.cells import Flight, cells
-from serving.feedback.late import Late
+from serving.feedback.late import Late, _of_longer
 from serving.feedback.statistics import Known, rows_of
 from tests.support.markets import make_market
 from tests.unit.serving.feedback.test_together import DAYS, DECAY, PLATFORMS, SILENT, WINDOW, campaign
@@ -109,9 +109,10 @@ def test_the_law_is_that_of_the_bundle_that_serves(tmp_path: Path) -> None:
     live = Live(stored("late", totals(market, [0.5, 0.25, 0.25])), market.platforms)
     late = Late(live)
     np.testing.assert_allclose(late.of("c1", 24.0), np.tile([0.5, 0.25, 0.25], (3, 1)))
-    assert late.of("c9", 24.0) is None
-    # The law is of days: of a campaign with cycles of hours it tells nothing.
+    # The law is of days: of a campaign with cycles of hours it tells nothing, of one of two days each what it leaves.
     assert late.of("c1", 1.0) is None
+    assert late.of("c1", 36.0) is None
+    np.testing.assert_allclose(late.of("c1", 48.0), np.tile([0.625, 0.375], (3, 1)))
     # Another bundle; conversions at once; a log of impressions; other platforms; nothing told.
     live.bundle = stored("later", totals(market, [0.2, 0.8]))
     np.testing.assert_allclose(late.of("c0", 24.0), np.tile([0.2, 0.8], (3, 1)), rtol=1e-6)
@@ -124,3 +125,33 @@ def test_the_law_is_that_of_the_bundle_that_serves(tmp_path: Path) -> None:
     live.platforms = ("a", "b", "c")
     live.bundle = stored("elsewhere", totals(market, [0.2, 0.8]))
     assert late.of("c0", 24.0) is None
+
+
+def test_a_campaign_that_the_history_does_not_name_has_the_accounts_law(tmp_path: Path) -> None:
+    """Served under a name of its own its clicks doubled on the last two days, and most of their conversions are due."""
+    market = totals(make_market(platforms=3), LAW_PD[0].tolist())
+    file = tmp_path / "usual.npz"
+    file.write_bytes(usual_file.as_bytes(usual_file.Named.of(market)))
+    late = Late(Live(Bundle("late", file), market.platforms))
+    own = late.of("summer", 24.0)
+    np.testing.assert_allclose(own, LAW_PD, rtol=1e-6)
+    one = Known(campaign(0), cells(flight(), DAYS - 1, SILENT), {}, own)
+    (row,) = rows_of([one], PLATFORMS, WINDOW, DECAY)
+    np.testing.assert_allclose(ALLOCATION.of_platforms(row.values_X, "windowed_cvr", 3), 0.1, rtol=1e-5)
+    np.testing.assert_allclose(ALLOCATION.of_platforms(row.values_X, "windowed_roi", 3), 2.0, rtol=1e-5)
+    # Beside campaigns that are told apart, one that comes at once keeps its own, and others have the mean.
+    delay = torch.tensor([[1.0, 0.0], [0.4, 0.6]])[:, None].expand(2, 3, 2)
+    file.write_bytes(usual_file.as_bytes(usual_file.Named.of(replace(market, delay=delay))))
+    late = Late(Live(Bundle("apart", file), market.platforms))
+    assert late.of("c0", 24.0) is None
+    np.testing.assert_allclose(late.of("c1", 24.0), np.tile([0.4, 0.6], (3, 1)), rtol=1e-6)
+    np.testing.assert_allclose(late.of("summer", 24.0), np.tile([0.7, 0.3], (3, 1)), rtol=1e-6)
+
+
+def test_a_law_of_days_in_weeks() -> None:
+    """A conversion eight days after its click comes one week later, or two where the click was on the last day."""
+    law_PD = np.zeros((1, 9))
+    law_PD[0, 8] = 1.0
+    np.testing.assert_allclose(_of_longer(law_PD, 7), [[0.0, 6 / 7, 1 / 7]], atol=1e-12)
+    np.testing.assert_allclose(_of_longer(law_PD, 1), law_PD)
+    np.testing.assert_allclose(_of_longer(np.array([[0.5, 0.5]]), 7), [[13 / 14, 1 / 14]])
