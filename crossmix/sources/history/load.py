@@ -17,6 +17,7 @@ from crossmix.sources.history import (
     action_lists,
     actions,
     aliases,
+    averages,
     currencies,
     dates,
     edges,
@@ -171,6 +172,7 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
     found = known.find(sheet.header, mapped, sheet.name, tells)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
+    sheet = averages.without(sheet, found.at.get("date"), dates.is_date)
     sheet = filled_down(
         sheet, [found.at[name] for name in repeated.KEY if name in found.at], found.at.get(known.CAMPAIGN)
     )
