@@ -91,7 +91,9 @@ def without(sheet: Sheet, date: int | None, is_date: Callable[[str], bool]) -> S
     Args:
         date: index of the column of dates; `None`: there is none, and nothing is left out.
     """
-    undated = [] if date is None else [index for index, row in enumerate(sheet.rows) if not is_date(row[date])]
+    if date is None:
+        return sheet
+    undated = [index for index, row in enumerate(sheet.rows) if not is_date(row[date])]
     if not undated:
         return sheet
     merged = sum(not sheet.rows[index][date].strip() for index in undated) * MERGED >= len(sheet.rows)
@@ -166,10 +168,10 @@ def _equal(
     """
     same = 0
     for name, figure in figures.items():
-        values = figure[of]
+        values: npt.NDArray[np.float64] = figure[of]
         if day is not None:
             codes = np.unique(day[of], return_inverse=True)[1]
-            values = np.bincount(codes, values)
+            values = np.bincount(codes, values).astype(float)
         if len(values) < ALIKE:
             return False
         near = abs(figure[row] - _OF[statistic](values)) <= _rounding(figure[row])

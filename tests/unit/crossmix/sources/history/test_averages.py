@@ -16,8 +16,8 @@ DAYS = daily()
 FIRST = "2025-01-06"
 OF = {"Average": "mean", "Median": "median", "Min": "min", "Max": "max", "Count": "count"}
 WORDS = ("Average", "Durchschnitt", "Moyenne journalière", "Promedio diario", "Media", "Média", "Avg. per day",
-         "Ø pro Tag", "Mittelwert:", "Gemiddelde", "Średnia", "Среднее значение", "平均", "Daily average", "meta Durchschnitt",
-         "Median", "Mediana", "Minimum", "Max.", "Anzahl", "Nombre", "Count of rows", "Std dev")  # fmt: skip
+         "Ø pro Tag", "Mittelwert:", "Gemiddelde", "Średnia", "Среднее значение", "平均", "Daily average",
+         "meta Durchschnitt", "Median", "Mediana", "Minimum", "Max.", "Anzahl", "Nombre", "Std dev")  # fmt: skip
 
 
 def statistic(rows: pd.DataFrame, how: str, **columns: object) -> pd.DataFrame:
