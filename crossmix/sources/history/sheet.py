@@ -59,6 +59,10 @@ Score = Callable[[Sequence[str]], int]
 """How many columns of a history a line of cells names."""
 
 
+class NoTableError(DataError):
+    """A file without any table, as a configuration or a readme: beside other files it is left out."""
+
+
 @dataclass(slots=True)
 class Sheet:
     """One table."""
