@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
+from crossmix.artifacts.decided import too_short
 from crossmix.config import Config
 from crossmix.evaluate.decision.backtest import Backtest, backtest
 from crossmix.evaluate.decision.change import Change, changes, likelier
@@ -114,7 +115,7 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     found, proved, reasons = [], [], []
     for slot, parts in enumerate(changes(market, tried_CP, probe=config.limits.probe)):
         ways = [judged(change, test, slot, tried_CP[slot]) for change in parts]
-        reason = withheld(market, slot)
+        reason = withheld(market, slot) or too_short(test.cycles, market.cycle_hours)
         one = None if reason else furthest(ways, sure)
         if one is not None:
             one, reason = _agreed(one, ways, sure, likelier(served, slot))

@@ -36,7 +36,14 @@ from crossmix.sources.history import (
     zones,
 )
 from crossmix.sources.history import columns as known
-from crossmix.sources.history.sheet import Sheet, filled_down, without_totals
+from crossmix.sources.history.sheet import (
+    Sheet,
+    filled_down,
+    with_a_date,
+    without_copies,
+    without_remarks,
+    without_totals,
+)
 
 UNNAMED = "unnamed"
 """The campaign of a table that names none beside others that do."""
@@ -128,7 +135,14 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
         return [None] * len(sheets)
     plain = [names.without_period(sheet.stem) for sheet in sheets]
     whole = Path(data.path or "").name.partition(".")[0]
-    return [name if name else whole for name in plain]
+    called = [name if name else whole for name in plain]
+    titles = [aliases.titled(sheet.title) for sheet in sheets]
+    # Reports that a platform calls alike are told apart by what stands above their rows.
+    own = {name: {title for one, title in zip(called, titles, strict=True) if one == name} for name in called}
+    return [
+        title if title is not None and len(own[name]) > 1 and None not in own[name] else name
+        for name, title in zip(called, titles, strict=True)
+    ]
 
 
 def _own(data: Data, sheet: Sheet, sheets: Sequence[Sheet]) -> Data:
@@ -170,7 +184,9 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
         called: the platform of a sheet that names none.
         pages: with actions, of its platform.
     """
-    sheet = long.metrics_across(long.days_down(sheet), data.columns)
+    sheet = long.metrics_across(long.days_down(without_copies(sheet)), data.columns)
+    if "date" not in data.columns:
+        sheet = with_a_date(sheet, known.column_of, dates.is_date)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
 
@@ -180,6 +196,8 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
 
     mapped, told_action = action_lists.chosen(sheet, data.columns, pages)
     found = known.find(sheet.header, mapped, sheet.name, tells)
+    amounts = [at for name in (*known.NUMBERS, known.PLANNED) if (at := found.at.get(name)) is not None]
+    sheet = without_remarks(sheet, found.at.get("date"), amounts, dates.is_date)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
     sheet = averages.without(sheet, found.at.get("date"), dates.is_date)
