@@ -253,8 +253,9 @@ def without_remarks(sheet: Sheet, date: int | None, figures: Sequence[int], is_d
         if is_date(row[date]) or any(_FIGURE.fullmatch(row[at].strip()) for at in figures):
             break
         size -= 1
-    if size in (0, len(sheet.rows)) or size == len(sheet.rows) - MOST_REMARKS:
-        return sheet
+    several = any(sum(bool(cell.strip()) for cell in row) > 1 for row in sheet.rows[size:])
+    if size in (0, len(sheet.rows) - MOST_REMARKS) or not several:
+        return sheet  # single cells are told as such (`without_totals`)
     shown = " ".join(cell.strip() for cell in sheet.rows[size] if cell.strip())[:80]
     note = f"{len(sheet.rows) - size} line(s) below the rows of {sheet.stem!r} are remarks and left out: {shown!r}."
     return replace(sheet, rows=sheet.rows[:size], notes=[*sheet.notes, note])
