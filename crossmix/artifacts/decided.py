@@ -118,3 +118,21 @@ class Decision(Artifact):
     plausible: float
     """From which as plausible (`gates.plausible`)."""
     campaigns: tuple[CampaignDecision, ...]
+
+
+LEAST_PROOF = 28
+"""Cycles of a history below which nothing is proved: the 30 % that judge are too few to tell a gain from luck."""
+
+
+def too_short(cycles: int, cycle_hours: int) -> str | None:
+    """Why nothing of a short history is proved; `None`: it is long enough."""
+    if cycles >= LEAST_PROOF:
+        return None
+    more = LEAST_PROOF - cycles
+    one, many = {24: ("day", "days"), 168: ("week", "weeks")}.get(
+        cycle_hours, (f"cycle of {cycle_hours} h", f"cycles of {cycle_hours} h")
+    )
+    return (
+        f"the history has {cycles} {many}, and a proof needs {LEAST_PROOF}, {more} {one if more == 1 else many} more; "
+        "until then answers are the fit's, with intervals as wide as so few leave them, and a first experiment"
+    )

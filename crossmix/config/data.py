@@ -110,6 +110,9 @@ class Data:
     repeated: Literal["add", "newest"] | None = None
     """Of a `spend` history: what rows of one date, platform and campaign are where nothing tells: parts that are added
     up, or the same day told again, of which the later counts; `None`: found or asked."""
+    timezone: str | None = None
+    """Of a `spend` history by hour: the account's time zone (IANA, as Europe/Berlin), in whose days times that tell
+    their zone (`2026-01-05T22:00:00Z`) are counted (`--timezone`); `None`: days are those that are written."""
     idle_days: bool = False
     """Of a `spend` history: days without any row are days on which nothing was spent (`--idle-days`)."""
     campaigns: Literal["apart", "together"] = "apart"
@@ -126,7 +129,9 @@ class Data:
     """Sizes of the generated log; other sources read nothing of it."""
 
 
-OF_HISTORIES = ("columns", "dates", "decimal", "repeated", "idle_days", "campaigns", "campaign_groups", "accept")
+OF_HISTORIES = (
+    *("columns", "dates", "decimal", "repeated", "timezone", "idle_days", "campaigns", "campaign_groups", "accept"),
+)
 """Keys of `Data` that say how a spend history is read; other sources refuse them."""
 SOURCE_TASKS = ("split", "journeys")
 """Tasks that a source's log serves where its file does not say (`Source.tasks`)."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.artifacts import IngestReport
+from crossmix.artifacts.decided import too_short
 from crossmix.artifacts.joined import REMEDY, Alone, Joined
 from crossmix.config import Config, Data
 from crossmix.ingest.engine import connect
@@ -58,6 +59,8 @@ class Checked:
     """Campaigns that ran on one platform each."""
     told: tuple[str, ...] = ()
     """What is held, filled in or corrected (`IngestReport.told`)."""
+    short: str | None = None
+    """Why nothing can be proved with it, however clear it is (`crossmix.artifacts.decided.too_short`)."""
     problem: str | None = None
     """Why it cannot be fitted."""
 
@@ -86,6 +89,7 @@ def check(config: Config) -> Checked:
             meta = Dataset(out).meta
             checked.held = tuple(one.platform for one in meta.held if one.missing != "fees")
             checked.grouped = meta.grouped
+            checked.short = too_short(meta.cycles, meta.cycle_hours)
             checked.ended = tuple(one.campaign for one in meta.ended)
             checked.joined, checked.alone = meta.joined, meta.alone
             checked.told = tuple(line for line in told if not line.startswith(SET_ASIDE))
@@ -178,7 +182,8 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         f"How to split a budget among {split} by the results that are attributed to them, "
         "and what another budget would bring (crossmix run, allocate, whatif)."
     ]
-    unable = [*_steady(days, table), *_thin(checked, table)]
+    unable = [f"Whether another split is proved to earn more: {checked.short}."] if checked.short else []
+    unable += [*_steady(days, table), *_thin(checked, table)]
     if checked.alone is not None:
         if checked.alone.every:
             able = ["What another budget of a campaign would bring, by attributed results (crossmix run, whatif)."]

@@ -23,8 +23,10 @@ from crossmix.ingest.report import rates
 from crossmix.schema import SPLITS, DataError, Ended, Grouped, Held, Meta, Stopped
 from crossmix.sources.tables import rounded
 
-LEAST_CYCLES = 28
-"""Four of each weekday, or half a year of weeks: less shows no response to spend."""
+LEAST_CYCLES, LEAST_WEEKS = 28, 14
+"""Days: four of each weekday; weeks (and longer cycles), which have none. Less shows no response to spend. Of fewer
+than 28 cycles of any length nothing is proved (`crossmix.artifacts.decided.too_short`)."""
+WEEK = 7
 MOST_GAPS = 0.25
 MOST_OTHER = 0.1
 """Part of today's money that may be on platforms that are split as one because there is no room for each."""
@@ -52,10 +54,13 @@ def check_length(cycles: int, days: int, dates: Sequence[date]) -> None:
     """Raise `DataError` for a history that is too short, or has too many dates without any row."""
     known = sorted(set(dates))
     unit = "day" if days == 1 else f"{days} days"
-    if cycles < LEAST_CYCLES:
+    least = LEAST_CYCLES if days < WEEK else LEAST_WEEKS
+    if cycles < least:
+        more = least - cycles
+        by_day = "" if days == 1 else "; or export by day, of which 28 days are enough"
         raise DataError(
-            f"date: the history has {cycles} cycle(s) of {unit}, from {known[0]} to {known[-1]}; at least "
-            f"{LEAST_CYCLES} are needed to see how a platform answers to spend: pass a longer one"
+            f"date: the history has {cycles} cycle(s) of {unit}, from {known[0]} to {known[-1]}; at least {least} are "
+            f"needed to see how a platform answers to spend, {more} more than these: pass a longer one{by_day}"
         )
     gaps = cycles - len({(day - known[0]).days // days for day in known})
     if gaps > MOST_GAPS * cycles:

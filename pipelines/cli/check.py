@@ -30,8 +30,14 @@ Accept = Annotated[
 IdleDays = Annotated[
     bool, typer.Option("--idle-days", help="On days without any row nothing was spent (data.idle_days).")
 ]
-
-
+Timezone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        metavar="ZONE",
+        help="Of hours in UTC: the account's time zone, as Europe/Berlin, whose days are counted (data.timezone).",
+    ),
+]
 AcceptQuarantine = Annotated[
     bool,
     typer.Option("--accept-quarantine", help="Go on without the rows that cannot be used, however much they hold."),
@@ -40,8 +46,8 @@ NONE = "–"
 """Stands for a figure that no row has."""
 
 
-def settings(mapped: Sequence[str], accept: Sequence[str], idle_days: bool) -> list[str]:
-    """`--map`, `--accept` and `--idle-days` as config changes.
+def settings(mapped: Sequence[str], accept: Sequence[str], idle_days: bool, timezone: str | None = None) -> list[str]:
+    """`--map`, `--accept`, `--idle-days` and `--timezone` as config changes.
 
     Raises:
         ConfigError: a `--map` without an equals sign.
@@ -59,6 +65,7 @@ def settings(mapped: Sequence[str], accept: Sequence[str], idle_days: bool) -> l
     changes = [f"data.columns.{column}={json.dumps(name)}" for column, name in columns.items()]
     kinds = [kind.strip() for text in accept for kind in text.split(",") if kind.strip()]
     changes += [f"data.accept={json.dumps(kinds)}"] if kinds else []
+    changes += [f"data.timezone={json.dumps(timezone)}"] if timezone is not None else []
     return [*changes, *(["data.idle_days=true"] if idle_days else [])]
 
 
@@ -67,6 +74,7 @@ def check(
     map_: Map = None,
     accept: Accept = None,
     idle_days: IdleDays = False,
+    timezone: Timezone = None,
     accept_quarantine: AcceptQuarantine = False,
     picture: Annotated[Path, typer.Option(help="Where the picture goes, SVG.")] = Path("check.svg"),
     set_: Annotated[
@@ -85,7 +93,7 @@ def check(
 
         named = ["data.source=spend", f"data.path={file}"]
         named += ["data.accept_quarantine=true"] if accept_quarantine else []
-        config = load("laptop", [*named, *settings(map_ or (), accept or (), idle_days), *(set_ or ())])
+        config = load("laptop", [*named, *settings(map_ or (), accept or (), idle_days, timezone), *(set_ or ())])
         found = checked.check(config)
         if not picture.parent.is_dir():
             raise ConfigError(f"--picture {picture}: its folder does not exist; make it or name another file")

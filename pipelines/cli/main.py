@@ -19,7 +19,7 @@ from pipelines.cli import (
 )
 from pipelines.cli import guard as guard_commands
 from pipelines.cli.canary import canary
-from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, check, settings
+from pipelines.cli.check import Accept, AcceptQuarantine, IdleDays, Map, Timezone, check, settings
 from pipelines.cli.images import cluster as images
 from pipelines.cli.journeys import journeys
 from pipelines.cli.lift import ServerUrl, Token, experiment
@@ -60,6 +60,7 @@ def run(
     map_: Map = None,
     accept: Accept = None,
     idle_days: IdleDays = False,
+    timezone: Timezone = None,
     set_: Set = None,
 ) -> None:
     """Train, gate and register an allocation policy (with --set task=creators a planner), and write a report.
@@ -76,7 +77,7 @@ def run(
         named = [f"data.source={source}"] if source else []
         named += [f"data.path={data}"] if data else []
         named += ["data.accept_quarantine=true"] if accept_quarantine else []
-        named += settings(map_ or (), accept or (), idle_days)
+        named += settings(map_ or (), accept or (), idle_days, timezone)
         config = load(preset, [*named, *(set_ or ())])
         if config.data.source == "spend":
             from crossmix.ingest.checked import short

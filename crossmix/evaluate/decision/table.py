@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, PlatformChange
+from crossmix.artifacts.decided import too_short
 from crossmix.config import Config
 from crossmix.evaluate.decision.backtest import Backtest, backtest
 from crossmix.evaluate.decision.change import changes, retold
@@ -113,7 +114,7 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     for slot, parts in enumerate(changes(served, tried_CP, probe=config.limits.probe)):
         earlier = retold(market, slot)
         ways = [judged(change, test, slot, tried_CP[slot], earlier=earlier(change)) for change in parts]
-        reason = withheld(market, slot)
+        reason = withheld(market, slot) or too_short(test.cycles, market.cycle_hours)
         one = None if reason else furthest(ways, sure)
         found.append(one or ways[0])
         proved.append(one is not None)

@@ -32,6 +32,9 @@ BRANDS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Words that name a brand's ads; of `apple` and `tiktok` the first must be among them, as others name more."""
+AMBIGUOUS = frozenset(("x", "search", "snap", "tik", "tok", "apple", "amazon"))
+"""Words of brands that other sentences have too."""
+OTHER_BRANDS = frozenset(("linkedin", "pinterest", "reddit", "criteo", "taboola", "outbrain", "quora"))
 _ADDED = frozenset(
     ("ads", "ad", "advertising", "paid", "com", "formerly", "ex", "now", "and", "for", "network", "business")
 )
@@ -54,6 +57,13 @@ def brand(name: str) -> str | None:
         if set(words) <= own and (called in words or called not in {"apple", "tiktok"} or words == ["asa"]):
             return called
     return "tiktok" if words == ["tik", "tok"] else "".join(words)
+
+
+def titled(title: str) -> str | None:
+    """The platform that a title names, as `google` of `Google Ads campaign report`; `None`: none, or several."""
+    words = set(re.split(r"[\W_]+", title.casefold()))
+    found = {called for called, own in BRANDS.items() if words & (own - AMBIGUOUS)} | (words & OTHER_BRANDS)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def settle(rows: Rows, *, apart: bool) -> Rows:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 
 from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
-from crossmix.sources.history import columnar, excel, json_tables, kinds, names, packed, text, warehouse, wide
+from crossmix.sources.history import beside, columnar, excel, kinds, names, packed, text, warehouse, wide
 from crossmix.sources.history import columns as known
-from crossmix.sources.history.sheet import Score, Sheet
+from crossmix.sources.history.sheet import NoTableError, Score, Sheet
 
 
 def sheets(data: Data) -> tuple[list[Sheet], str]:
@@ -26,8 +26,7 @@ def sheets(data: Data) -> tuple[list[Sheet], str]:
         sheet, digest = warehouse.read(str(data.path))
         return [sheet], digest
     path = Path(data.path or "")
-    files = log_files(data) if takes_folder(data) else {path.name: path}
-    files = {name: file for name, file in files.items() if not file.name.startswith(("~$", "."))}
+    files, empty = beside.without_empty(_named(data, path))
     digest = verify_files(files) if len(files) > 1 else verify_file(next(iter(files.values())))
 
     def score(cells: Sequence[str]) -> int:
@@ -35,20 +34,57 @@ def sheets(data: Data) -> tuple[list[Sheet], str]:
         return named + sum(wide.parted(cell) is not None for cell in cells if known.column_of(cell) is None)
 
     found: list[Sheet] = []
-    empty: dict[str, DataError] = {}
+    doubtful: list[Sheet] = []
+    others: dict[str, DataError] = dict.fromkeys(empty, DataError(""))
     with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
-        for file in files.values():
-            for one in packed.members(file, Path(folder)):
+        for name, file in files.items():
+            try:
+                members = packed.members(file, Path(folder))
+            except NoTableError as error:
+                others[name] = error
+                continue
+            for one in members:
+                shown = name if one.path == file else one.name
                 try:
-                    found += _read(one, score)
-                except json_tables.NoTableError as error:
-                    empty[one.name] = error
-    if empty and not found:
-        raise next(iter(empty.values()))
-    if empty:
-        found[0].notes.append(f"JSON without a table is left out: {', '.join(map(repr, empty))}.")
+                    tables = _read(one, score)
+                except NoTableError as error:
+                    others[shown] = error
+                    continue
+                if any(beside.may_be_spend(table, one.path, data.columns.values()) for table in tables):
+                    found += tables
+                else:
+                    others[shown] = NoTableError("")
+                    doubtful += tables
+    if not (found or doubtful):
+        raise next(iter(others.values()))
+    if not found:
+        found = doubtful  # which are refused by what they lack
+    elif others:
+        found[0].notes += beside.told(list(others), "Left out, as no table of spend is in it")
+    if path.is_dir():
+        found[0].notes += beside.told(_unread(path, files, others), "Files of the folder that are not read")
     _check_finished(found)
     return found, digest
+
+
+def _named(data: Data, path: Path) -> dict[str, Path]:
+    """The files of a path by their names below it, without what systems and programs put beside them."""
+    if not takes_folder(data):
+        return {path.name: path}
+    inside = path.is_dir()
+    files = log_files(data)
+    kept = {name: file for name, file in files.items() if not beside.is_litter(PurePath(name if inside else file.name))}
+    if not kept:
+        raise DataError(
+            f"data.path: {str(path)!r} has hidden files and locks of programs alone; name the folder of the exports"
+        )
+    return kept
+
+
+def _unread(path: Path, files: Mapping[str, Path], others: Mapping[str, object]) -> list[str]:
+    """Files below a folder that no reader is for, by name."""
+    names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+    return [name for name in names if name not in files and name not in others and not beside.is_litter(PurePath(name))]
 
 
 def _check_finished(sheets: Sequence[Sheet]) -> None:

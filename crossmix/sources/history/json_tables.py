@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from crossmix.schema import DataError
-from crossmix.sources.history import currencies, json_forms, json_text, numbers
+from crossmix.sources.history import beside, currencies, json_forms, json_text, numbers
 from crossmix.sources.history.columns import NUMBERS, column_of, plain
 from crossmix.sources.history.json_records import NEUTRAL, cell, flat, short
 from crossmix.sources.history.json_text import DEEPEST, text_of
-from crossmix.sources.history.sheet import ROWS, Score, Sheet, framed
+from crossmix.sources.history.sheet import ROWS, NoTableError, Score, Sheet, framed
 
 SAMPLE = 50
 """So many records tell what a list of them has."""
 LISTS = 4
 """Lists of records within one another that are gone down into: accounts, campaigns, groups and ads of a day."""
 MOST_FIELDS = 2_000
+ROWS_OF = ("rows", "list", "records", "elements", "items", "entities", "response", "campaigns", "insights")
+"""Names of fields that hold a page's rows, beside those that say nothing (`NEUTRAL`)."""
 BEHIND = 2
 """A list that names fewer columns than another by more is none of the tables."""
 DIFFER = 0.01
@@ -38,10 +40,6 @@ _ENVELOPE = frozenset(
 """Names of fields of a page that say nothing of its rows."""
 _CONTROL = frozenset(("STATE", "SCHEMA", "LOG", "TRACE", "CATALOG", "SPEC", "CONTROL", "ACTIVATE_VERSION"))
 """Types of a connector's messages that are no records."""
-
-
-class NoTableError(DataError):
-    """A document without any list of records, as a configuration: beside other files it is left out."""
 
 
 @dataclass(slots=True)
@@ -70,12 +68,15 @@ def read(text: str, name: str, stem: str, score: Score) -> list[Sheet]:
         DataError: it is damaged, an API's error message, or has no rows.
         NoTableError: it has no list of records.
     """
-    found = _without_control(json_text.documents(text, name))
-    document = found[0] if len(found) == 1 else found
+    try:
+        found = _without_control(json_text.documents(text, name))
+        document = found[0] if len(found) == 1 else found
+        tables = _chosen([one for one in _tables(document, [], score) if one.items], score)
+    except DataError as error:
+        raise error if beside.names_figures(text) else NoTableError(str(error)) from None
     more = _check_pages(document, name, score)
-    tables = _chosen([one for one in _tables(document, [], score) if one.items], score)
     if not tables:
-        if said := json_text.message(document):
+        if (said := json_text.message(document)) and not json_text.describes(document):
             json_text.refuse(name, said)
         if _is_empty(document):
             raise DataError(
@@ -281,7 +282,11 @@ def _common(document: Any) -> dict[str, str]:
 
 
 def _is_empty(node: Any, depth: int = 0) -> bool:
-    """Whether a list is there, and none has anything."""
+    """Whether a list in the place of rows is there, and none has anything."""
     if isinstance(node, list):
         return not node or all(_is_empty(one, depth + 1) for one in node)
-    return isinstance(node, dict) and depth < DEEPEST and any(_is_empty(one, depth + 1) for one in node.values())
+    if not isinstance(node, dict) or depth >= DEEPEST:
+        return False
+    return any(
+        _is_empty(one, depth + 1) for name, one in node.items() if name.lower() in (*NEUTRAL, *ROWS_OF) or len(node) < 3
+    )

@@ -121,6 +121,14 @@ def message(page: Any) -> str | None:
     return next((said for one in pages[:3] if isinstance(one, dict) and (said := complaint(one) or _said(one))), None)
 
 
+def describes(page: Any) -> bool:
+    """Whether a document is a description of something else, as `package.json`, and no message: it says no error."""
+    if not isinstance(page, dict) or complaint(page):
+        return False
+    said = {name.lower() for name in page}.intersection(_SAYS)
+    return said <= {"description", "detail", "reason"} and not {"code", "status"} & {name.lower() for name in page}
+
+
 def _said(value: Any, depth: int = 0) -> str | None:
     """The first message in a value."""
     if isinstance(value, list):

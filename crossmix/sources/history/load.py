@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from crossmix.config import Data
-from crossmix.schema import ALL_CAMPAIGNS, DataError
+from crossmix.schema import DataError
 from crossmix.sources.history import (
     accounts,
     action_lists,
     actions,
     aliases,
+    averages,
     currencies,
     dates,
     edges,
@@ -27,13 +29,21 @@ from crossmix.sources.history import (
     numbers,
     plausible,
     repeated,
-    rhythm,
+    settled,
     signs,
     summaries,
     wide,
+    zones,
 )
 from crossmix.sources.history import columns as known
-from crossmix.sources.history.sheet import Sheet, filled_down, without_totals
+from crossmix.sources.history.sheet import (
+    Sheet,
+    filled_down,
+    with_a_date,
+    without_copies,
+    without_remarks,
+    without_totals,
+)
 
 UNNAMED = "unnamed"
 """The campaign of a table that names none beside others that do."""
@@ -65,17 +75,21 @@ def load(data: Data) -> History:
         DataError: it cannot be read as a history, or cannot be meant; the message names field, value and remedy.
     """
     known.check_mapped(data.columns)
+    zones.check(data.timezone)
     sheets, digest = files.sheets(data)
     called = _platforms(sheets, data)
     parts = [
         _part(sheet, _own(data, sheet, sheets), name, pages)
         for (sheet, pages), name in zip(action_lists.aligned(sheets), called, strict=True)
     ]
+    if data.timezone is not None and not any(part.moved for part in parts):
+        raise zones.unmoved(data.timezone)
     _earning(parts, data)
     codes = currencies.agreed(part.currency for part in parts if part.currency)
     if len(codes) > 1:
         raise DataError(f"spend: the files have amounts in {' and '.join(sorted(codes))}; convert them to one currency")
     rows, notes = _together(parts)
+    _without_part_days(rows, set().union(*(part.partial for part in parts)))
     for name in ("platform", known.CAMPAIGN):
         if name in rows.columns:
             rows.others[f"{name} as written"] = rows.columns[name]
@@ -87,9 +101,9 @@ def load(data: Data) -> History:
     history, told = edges.without(history)
     notes += told
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
-    history, valued, told = _valued(history, data, ignored)
+    history, valued, told = settled.valued(history, data, _unread(ignored))
     notes += told
-    history = _idle(history, notes) if data.idle_days else history
+    history = settled.idle(history, notes) if data.idle_days else history
     _named(history, data)
     history, days, told = plausible.check(history, data.accept)
     notes += [*told, *accounts.told(filter(None, history.get(known.CAMPAIGN, ())), data)]
@@ -106,6 +120,10 @@ class _Part:
     currency: str | None
     notes: list[str]
     name: str
+    moved: bool = False
+    """Times were read as days of `data.timezone`."""
+    partial: frozenset[str] = frozenset()
+    """First and last local days of which it has a part, which is left out."""
 
 
 def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
@@ -117,7 +135,14 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
         return [None] * len(sheets)
     plain = [names.without_period(sheet.stem) for sheet in sheets]
     whole = Path(data.path or "").name.partition(".")[0]
-    return [name if name else whole for name in plain]
+    called = [name if name else whole for name in plain]
+    titles = [aliases.titled(sheet.title) for sheet in sheets]
+    # Reports that a platform calls alike are told apart by what stands above their rows.
+    own = {name: {title for one, title in zip(called, titles, strict=True) if one == name} for name in called}
+    return [
+        title if title is not None and len(own[name]) > 1 and None not in own[name] else name
+        for name, title in zip(called, titles, strict=True)
+    ]
 
 
 def _own(data: Data, sheet: Sheet, sheets: Sequence[Sheet]) -> Data:
@@ -159,7 +184,9 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
         called: the platform of a sheet that names none.
         pages: with actions, of its platform.
     """
-    sheet = long.metrics_across(long.days_down(sheet), data.columns)
+    sheet = long.metrics_across(long.days_down(without_copies(sheet)), data.columns)
+    if "date" not in data.columns:
+        sheet = with_a_date(sheet, known.column_of, dates.is_date)
     if wide.is_wide(sheet.header) and "platform" not in data.columns:
         sheet = wide.rows(sheet)
 
@@ -169,8 +196,11 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
 
     mapped, told_action = action_lists.chosen(sheet, data.columns, pages)
     found = known.find(sheet.header, mapped, sheet.name, tells)
+    amounts = [at for name in (*known.NUMBERS, known.PLANNED) if (at := found.at.get(name)) is not None]
+    sheet = without_remarks(sheet, found.at.get("date"), amounts, dates.is_date)
     named = [at for name in ("platform", known.CAMPAIGN) if (at := found.at.get(name)) is not None]
     sheet = without_totals(sheet, found.at.get("date"), named, dates.is_date)
+    sheet = averages.without(sheet, found.at.get("date"), dates.is_date)
     sheet = filled_down(
         sheet, [found.at[name] for name in repeated.KEY if name in found.at], found.at.get(known.CAMPAIGN)
     )
@@ -187,7 +217,17 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
         raise known.missing(sheet.name, sheet.header, found.at, lacks)
     others = {sheet.header[at] or f"column {at + 1}": list(turned[at]) for at in found.ignored}
     others["date as written"] = columns["date"]
-    columns["date"], told = dates.convert(columns["date"], data.dates, columns.get("platform"))
+    told = zones.told(columns["date"]) if data.timezone is None else []
+    local = None
+    if data.timezone is not None:
+        local = zones.moved(columns["date"], data.dates, columns.get("platform"), data.timezone)
+        columns["date"], told = local.texts, local.notes
+    columns["date"], said = dates.convert(columns["date"], data.dates, columns.get("platform"))
+    told = [*said, *told]
+    partial: frozenset[str] = frozenset()
+    if local is not None and any(local.partial):
+        partial = frozenset(day for day, part in zip(columns["date"], local.partial, strict=True) if part)
+        columns, others = (_without_rows(table, np.flatnonzero(local.partial)) for table in (columns, others))
     legible.check_dates(columns["date"], sheet)
     legible.check_names(columns.get(known.CAMPAIGN, ()), sheet)
     figures = {name: columns[name] for name in (*known.NUMBERS, known.PLANNED) if name in columns}
@@ -219,7 +259,8 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
     unnamed = sum(not sheet.header[at] for at in found.ignored)
     if unnamed:
         told_ignored.append(f"{unnamed} without a name")
-    return _Part(columns, others, told_ignored, code, [*notes, *told, *said, *added], sheet.stem)
+    told = [*notes, *told, *said, *added]
+    return _Part(columns, others, told_ignored, code, told, sheet.stem, local is not None and local.moved, partial)
 
 
 Columns = dict[str, list[str]]
@@ -237,10 +278,26 @@ def _without_summaries(
             ends = None  # the column is not read; what it says of summaries is one sign of several
     rows, told = summaries.found(columns, names, ends, stem)
     if rows:
-        kept = np.delete(np.arange(len(columns["date"])), rows).tolist()
-        columns = {name: [values[at] for at in kept] for name, values in columns.items()}
-        others = {name: [values[at] for at in kept] for name, values in others.items()}
+        columns, others = _without_rows(columns, rows), _without_rows(others, rows)
     return columns, others, told
+
+
+def _without_rows(columns: Columns, rows: npt.ArrayLike) -> Columns:
+    if not columns:
+        return columns
+    kept = np.delete(np.arange(len(next(iter(columns.values())))), np.asarray(rows, int)).tolist()
+    return {name: [values[at] for at in kept] for name, values in columns.items()}
+
+
+def _without_part_days(rows: repeated.Rows, partial: Collection[str]) -> None:
+    """Take out first and last days of which some table has a part alone."""
+    known = sorted(set(rows.columns["date"]))
+    out = {day for days in (known, known[::-1]) for day in takewhile(partial.__contains__, days)}
+    if not out or len(out) == len(known):
+        return
+    at = [place for place, day in enumerate(rows.columns["date"]) if day in out]
+    rows.columns, rows.others = _without_rows(rows.columns, at), _without_rows(rows.others, at)
+    rows.sheet = np.delete(rows.sheet, at).tolist()
 
 
 def _times(value: str, unit: float) -> str:
@@ -305,71 +362,7 @@ def _together(parts: Sequence[_Part]) -> tuple[repeated.Rows, list[str]]:
     return repeated.Rows(columns, others, sheet, named, alike), list(dict.fromkeys(notes))
 
 
-def _valued(
-    history: dict[str, list[str]], data: Data, ignored: Sequence[str]
-) -> tuple[dict[str, list[str]], bool, list[str]]:
-    """Revenue from conversions where the history has none.
-
-    Raises:
-        DataError: it has none and `data.value_per_conversion` is not given, or it has some and that is given.
-    """
-    earned = any(_number(value) for value in history.get("revenue", ()))
-    value = data.value_per_conversion
-    if earned:
-        if value is not None:
-            raise DataError(
-                f"data.value_per_conversion: {value:g}, and the history has revenue; drop the setting, or the column "
-                "of revenue"
-            )
-        return history, False, []
-    converted = any(_number(text) for text in history["conversions"])
-    if value is None:
-        if converted or "revenue" not in history:
-            raise DataError(
-                f"revenue: the history has conversions and no revenue; {_unread(ignored)}"
-                "say what a conversion is worth on average "
-                "(--set data.value_per_conversion=VALUE: of a lead its chance to become a sale times what that earns)"
-            )
-        return history, False, []
-    worth = [f"{float(text) * value:.12g}" if _number(text) is not None else "" for text in history["conversions"]]
-    return (
-        history | {"revenue": worth},
-        True,
-        [f"Revenue is conversions times {value:g} (data.value_per_conversion): every conversion counts the same."],
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _named(history: dict[str, list[str]], data: Data) -> None:
     """Rows without a campaign's name are a campaign where all are read as one: no name counts then."""
     if data.campaigns == accounts.TOGETHER and known.CAMPAIGN in history:
         history[known.CAMPAIGN] = [name.strip() or UNNAMED for name in history[known.CAMPAIGN]]
-
-
-def _idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
-    """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
-    days = sorted({day for text in set(history["date"]) if (day := dates.of_iso(text))})
-    gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
-    if gaps and gaps[len(gaps) // 2] != 1:
-        raise DataError(
-            f"data.idle_days: rows are {gaps[len(gaps) // 2]} days apart; it is for histories by day: drop the setting"
-        )
-    absent = rhythm.missing_days(days)
-    if not absent:
-        return history
-    campaigns = history.get(known.CAMPAIGN) or [ALL_CAMPAIGNS] * len(history["date"])
-    cells = list(dict.fromkeys(zip(history["platform"], campaigns, strict=True)))
-    result = {name: list(values) for name, values in history.items()}
-    for day in absent:
-        for platform, campaign in cells:
-            row = {"date": day.isoformat(), "platform": platform, known.CAMPAIGN: campaign}
-            for name, values in result.items():
-                values.append(row.get(name, "0"))
-    notes.append(f"{len(absent):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
-    return result

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from crossmix.schema import DataError
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, column_of, plain
 from crossmix.sources.history.dates import MONTHS, is_date
+from crossmix.sources.history.names import is_month_name
 from crossmix.sources.history.sheet import Sheet, filled_down
 from crossmix.sources.history.wide import parted
 
+FEWEST_MONTHS = 3
+"""So many columns under names of months are months."""
 FEWEST_DAYS = 5
 """So many columns under dates are days, and no header."""
 MOST_METRICS = 100
@@ -42,7 +46,9 @@ def days_down(sheet: Sheet) -> Sheet:
     if any(column_of(name) == "date" for name in sheet.header):
         return sheet
     months = [name for name in sheet.header if _is_month(name.strip())]
-    if len(months) >= 2:
+    named = [name for name in sheet.header if is_month_name(name)]
+    months = months if len(months) >= 2 else named if len(named) >= FEWEST_MONTHS else []
+    if months:
         raise DataError(
             f"date: {sheet.name!r} has a column for each month ({', '.join(map(repr, months[:3]))}): a split is learnt "
             "from days or weeks; export it by day, a row a day and platform"
@@ -53,6 +59,11 @@ def days_down(sheet: Sheet) -> Sheet:
     names = [at for at, name in enumerate(sheet.header) if at not in days and name]
     if not names:
         return sheet  # no header
+    unnamed = _platforms_without_a_name(sheet, days)
+    if unnamed is not None:
+        header = ["platform" if at == unnamed else name for at, name in enumerate(sheet.header)]
+        sheet = replace(sheet, header=header)
+        names = sorted({*names, unnamed})
     sheet = filled_down(sheet, names, None)
     rows = [
         [*(row[at] for at in names), sheet.header[day], row[day]]
@@ -63,6 +74,18 @@ def days_down(sheet: Sheet) -> Sheet:
     note = f"{sheet.stem!r} has a column for each of {len(days)} days; each is read as a row."
     header = [*(sheet.header[at] for at in names), "date", "value"]
     return Sheet(sheet.name, sheet.stem, header, rows, [*sheet.notes, note])
+
+
+def _platforms_without_a_name(sheet: Sheet, days: Sequence[int]) -> int | None:
+    """The only column without a name that has words, of a sheet that names no platforms."""
+    if any(column_of(name) == "platform" for name in sheet.header):
+        return None
+    words = [
+        at
+        for at, name in enumerate(sheet.header)
+        if not name and at not in days and any(re.search(r"[^\W\d]", row[at]) for row in sheet.rows)
+    ]
+    return words[0] if len(words) == 1 else None
 
 
 def metrics_across(sheet: Sheet, mapped: Mapping[str, str]) -> Sheet:

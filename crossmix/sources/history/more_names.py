@@ -34,7 +34,8 @@ _MORE = {
         advertiser cost, advertiser cost adv currency, media cost adv currency, 총비용 vat포함 원,
         adn cost, local spend amount, local spend, amount spent total, sum cost,
         cheltuieli, suma cheltuită, κόστος, δαπάνη, עלות, הוצאה,
-        التكلفة, المبلغ الذي تم إنفاقه, chi phí, số tiền đã chi tiêu, biaya, jumlah yang dibelanjakan,
+        الإنفاق, المصروفات, التكلفة, المبلغ الذي تم إنفاقه, chi phí, số tiền đã chi tiêu, biaya,
+        jumlah yang dibelanjakan,
         ค่าใช้จ่าย, จำนวนเงินที่ใช้ไป, витрати, вартість, trošak, potrošnja, 消费, 광고비, 총비용
         """,
     "impressions": """
@@ -62,7 +63,8 @@ _MORE = {
         konverze, nákupy, dönüşümler, dönüşüm, satın almalar, konverteringar, köp, konverteringer, køb, kjøp,
         compras no site,
         コンバージョン数, 購入, 转化数, 转化量, 轉換, 전환수, 전환, 구매, konversiot, konverziók,
-        installs total, conversii, achiziții, μετατροπές, המרות, التحويلات, lượt chuyển đổi, konversi,
+        installs total, conversii, achiziții, μετατροπές, המרות, التحويلات, lượt chuyển đổi, chuyển đổi,
+        số chuyển đổi, konversi,
         การแปลง, конверсії, konverzije, konverzie, 转化次数, 转化, 구매완료, 구매 완료
         """,
     "revenue": """

@@ -46,6 +46,11 @@ _PERIOD = re.compile(
 """Months, quarters, weeks, days and years in a name, and the number of a copy, a page or a warehouse's part."""
 
 
+def is_month_name(text: str) -> bool:
+    """Whether a text is a month's name alone, as `Jan` or `März`."""
+    return re.fullmatch(rf"(?:{_MONTHS})\.?", text.strip(), re.IGNORECASE) is not None
+
+
 def without_period(name: str) -> str:
     """A file's name without the time it is of: `google_ads_2025-01` and `google_ads (1)` are `google_ads`."""
     return re.sub(r"[\s_.-]+(?:(?:to|bis|-|–)[\s_.-]*)?$|^[\s_.-]+", "", _PERIOD.sub("", name)).strip()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossmix.schema import DataError
+from crossmix.sources.history.sheet import NoTableError
 
 ENDINGS = (
     *(".csv", ".tsv", ".txt", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".parquet", ".feather", ".arrow", ".orc"),
@@ -53,7 +54,7 @@ def _members(one: Member, folder: Path, depth: int) -> list[Member]:
                 return [one]
             tables = [info for info in infos if _is_table(info.filename)]
             if not tables:
-                raise DataError(
+                raise NoTableError(
                     f"data.path: the archive {one.name!r} has no {', '.join(ENDINGS[:4])}; unpack it and name the table"
                 )
             if depth > DEEPEST:

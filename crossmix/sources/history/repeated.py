@@ -187,11 +187,13 @@ def _restated(
         first = whole[whole.duplicated(full, keep=False)].sort_values([*full, "place"]).head(2)
         shown = " and ".join(f"spend {value!r}" for value in first["spend"])
         where = ", ".join(str(first.iloc[0][name]) for name in key)
+        files = "; if files are of several platforms, call each after its own (google.csv, meta.csv)"
+        files = files if first["sheet"].nunique() > 1 else ""
         raise DataError(
             f"date: {shared} of {len(whole)} rows share their date, platform and campaign with another row ({where}: "
             f"{shown}), and nothing tells whether they are parts of a day or one export's later word: say "
             f"--set data.repeated={ADD} for parts or --set data.repeated={NEWEST} where the later row counts, or give "
-            "a column that tells parts apart"
+            f"a column that tells parts apart{files}"
         )
     if rule == ADD or (rule is None and block is None):
         return whole

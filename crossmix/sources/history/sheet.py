@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -51,12 +51,29 @@ TOTALS = frozenset(
     )
 )
 """How total rows begin."""
+MOST_REMARKS = 30
+"""So many lines below a table may be remarks."""
+FEWEST_DATES, MOSTLY = 5, 0.9
+"""So many dates, in so much of the rows, make a column that of dates."""
+_UNNAMED = frozenset(
+    (
+        *("", "row labels", "labels", "index", "unnamed: 0", "column1", "spalte1", "zeilenbeschriftungen"),
+        *("étiquettes de lignes", "etiquetas de fila", "etichette di riga", "rótulos de linha", "rijlabels"),
+    )
+)
+"""Names of a column that a pivot table or a program gives, and that say nothing."""
+_FIGURE = re.compile(r"\D{0,5}\d[\d.,'’\s]*\D{0,5}")
+"""An amount, with a currency's sign or code."""
 MOST_NAMELESS = 3
 """So many rows without date and names are sums of the rest; with more, something else is wrong with the file."""
 _AFTER = re.compile(r"\s*[:：–—(]|\s+-|\s+(?:of|von|de|di|van|für|for) \d")
 """What may follow the word."""
 Score = Callable[[Sequence[str]], int]
 """How many columns of a history a line of cells names."""
+
+
+class NoTableError(DataError):
+    """A file without any table, as a configuration or a readme: beside other files it is left out."""
 
 
 @dataclass(slots=True)
@@ -71,6 +88,8 @@ class Sheet:
     rows: list[list[str]]
     """Each as long as the header."""
     notes: list[str] = field(default_factory=list)
+    title: str = ""
+    """What lines above the header say."""
     unfinished: str = ""
     """What tells that more of it lies in further pages, as `paging.next`."""
 
@@ -120,7 +139,7 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
     if again:
         rows = [row for row in rows if row not in again]
         notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
-    return Sheet(name, stem, header, rows, notes)
+    return Sheet(name, stem, header, rows, notes, title=" ".join(titles))
 
 
 def _check_one_header(name: str, header: Sequence[str], lines: Sequence[tuple[int, list[str]]], score: Score) -> None:
@@ -180,6 +199,66 @@ def _header_at(lines: Sequence[Sequence[str]], score: Score) -> int:
         return max(range(clear, min(clear + 3, len(scores))), key=lambda at: (scores[at], -at))
     best = max(range(len(scores)), key=lambda at: (scores[at], -at))
     return best if scores[best] >= 2 else 0
+
+
+def without_copies(sheet: Sheet) -> Sheet:
+    """The sheet without columns that repeat another's name and every cell of it."""
+    first: dict[str, int] = {}
+    kept, copies = [], []
+    for at, name in enumerate(sheet.header):
+        if name and name in first and all(row[at] == row[first[name]] for row in sheet.rows):
+            copies.append(name)
+            continue
+        first.setdefault(name, at)
+        kept.append(at)
+    if not copies:
+        return sheet
+    note = (
+        f"Columns of {sheet.stem!r} that are there twice, cell by cell, are read once: {', '.join(map(repr, copies))}."
+    )
+    header, rows = [sheet.header[at] for at in kept], [[row[at] for at in kept] for row in sheet.rows]
+    return replace(sheet, header=header, rows=rows, notes=[*sheet.notes, note])
+
+
+def with_a_date(sheet: Sheet, column_of: Callable[[str], str | None], is_date: Callable[[str], bool]) -> Sheet:
+    """The sheet whose only column of dates has a name that says nothing (`Row Labels`, none) as its date, told."""
+    if any(column_of(name) == "date" for name in sheet.header) or len(sheet.rows) < FEWEST_DATES:
+        return sheet
+    dated = []
+    for at, name in enumerate(sheet.header):
+        if name.strip().lower() not in _UNNAMED:
+            continue
+        days = [row[at] for row in sheet.rows if is_date(row[at]) and not row[at].strip().isdigit()]
+        if len(days) >= MOSTLY * len(sheet.rows) and len(set(days)) >= FEWEST_DATES:
+            dated.append(at)
+    if len(dated) != 1:
+        return sheet
+    header = [*sheet.header]
+    called = f"column {header[dated[0]]!r}" if header[dated[0]] else f"column {dated[0] + 1}, which has no name,"
+    header[dated[0]] = "date"
+    note = f"The {called} of {sheet.stem!r} is its only one of dates, and is read as date."
+    return replace(sheet, header=header, notes=[*sheet.notes, note])
+
+
+def without_remarks(sheet: Sheet, date: int | None, figures: Sequence[int], is_date: Callable[[str], bool]) -> Sheet:
+    """The sheet without the last lines that have neither a date nor a figure, as remarks of several cells.
+
+    Args:
+        date: index of the column of dates; `None`: there is none, and nothing is left out.
+        figures: indices of the columns of numbers.
+    """
+    size = len(sheet.rows)
+    while date is not None and size and size > len(sheet.rows) - MOST_REMARKS:
+        row = sheet.rows[size - 1]
+        if is_date(row[date]) or any(_FIGURE.fullmatch(row[at].strip()) for at in figures):
+            break
+        size -= 1
+    several = any(sum(bool(cell.strip()) for cell in row) > 1 for row in sheet.rows[size:])
+    if size in (0, len(sheet.rows) - MOST_REMARKS) or not several:
+        return sheet  # single cells are told as such (`without_totals`)
+    shown = " ".join(cell.strip() for cell in sheet.rows[size] if cell.strip())[:80]
+    note = f"{len(sheet.rows) - size} line(s) below the rows of {sheet.stem!r} are remarks and left out: {shown!r}."
+    return replace(sheet, rows=sheet.rows[:size], notes=[*sheet.notes, note])
 
 
 def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date: Callable[[str], bool]) -> Sheet:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from crossmix.schema import DataError
 
@@ -21,7 +22,6 @@ _CLOCK = re.compile(
     r"[T ,](\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:([AaPp])\.?[Mm]\.?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$",
     re.IGNORECASE,
 )
-_UTC = re.compile(r"Z|UTC|GMT|[+-]00(?::?00)?", re.IGNORECASE)
 HALF_HOUR, HOUR, NOON, DAY = 1_800, 3_600, 43_200, 86_400
 """Seconds."""
 NEXT_DAY = 37_800
@@ -46,14 +46,14 @@ def later(texts: Sequence[str]) -> tuple[set[str], str | None]:
     Raises:
         DataError: all have one time in the evening, without a zone: the day itself, or the next in UTC.
     """
-    times = {text: clock for text in texts if (clock := _clock(text)) is not None}
-    clocks = sorted({seconds for seconds, _ in times.values()})
+    times = {text: clock for text in texts if (clock := clock_of(text)) is not None}
+    clocks = sorted({clock.seconds for clock in times.values()})
     if not clocks or clocks == [0] or clocks == [NOON] or any(seconds % HALF_HOUR for seconds in clocks):
         return set(), None
     apart = clocks[-1] - clocks[0]
     midnights = len(clocks) == 1 or (len(clocks) == 2 and apart in (HALF_HOUR, HOUR, DAY - HOUR))
-    zoned = all(utc for _, utc in times.values())
-    if not midnights or not (zoned or all(utc is None for _, utc in times.values())):
+    zoned = all(clock.offset == 0 for clock in times.values())
+    if not midnights or not (zoned or all(clock.offset is None for clock in times.values())):
         return set(), None
     if not zoned and len(clocks) == 1:
         if clocks[0] < EVENING:
@@ -63,21 +63,41 @@ def later(texts: Sequence[str]) -> tuple[set[str], str | None]:
             f"date: all rows have the time of {shown!r}; it may be midnight of the next day, told in UTC, or an hour "
             "of the day itself: write dates as YYYY-MM-DD, in the account's time zone, or with their zone (a Z behind)"
         )
-    moved = {text for text, (seconds, _) in times.items() if seconds >= NEXT_DAY}
+    moved = {text for text, clock in times.items() if clock.seconds >= NEXT_DAY}
     shown = min(moved or times)
     day = "the next day" if moved else "the same day"
     return moved, f"Times such as {shown!r} are midnights of another time zone, told in UTC: {day} is read."
 
 
+class Clock(NamedTuple):
+    """A stamp's time."""
+
+    day: str
+    """What stands before it."""
+    seconds: int
+    """Since midnight."""
+    offset: int | None
+    """Of its zone, seconds before UTC; `None`: no zone is told."""
+
+
 @lru_cache(maxsize=1 << 16)
-def _clock(text: str) -> tuple[int, bool | None] | None:
-    """Seconds since midnight, and whether they are UTC's (`None`: no zone is told); `None`: no time."""
-    found = _CLOCK.search(text.strip())
+def clock_of(text: str) -> Clock | None:
+    """A stamp's time; `None`: it has none."""
+    text = text.strip()
+    found = _CLOCK.search(text)
     if found is None:
         return None
     hour = int(found[1]) % 12 + 12 * (found[4].lower() == "p") if found[4] else int(found[1])
     seconds = HOUR * hour + 60 * int(found[2]) + int(found[3] or 0)
-    return seconds, None if found[5] is None else bool(_UTC.fullmatch(found[5]))
+    return Clock(text[: found.start()], seconds, None if found[5] is None else _offset(found[5]))
+
+
+def _offset(text: str) -> int:
+    """Seconds of `Z`, `+01:00`, `-0530` or `+02`."""
+    digits = text[1:].replace(":", "")
+    if not digits.isdigit():
+        return 0
+    return (-1 if text[0] == "-" else 1) * (HOUR * int(digits[:2]) + 60 * int(digits[2:] or 0))
 
 
 def following(day: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from crossmix.sources.history import averages
 from crossmix.sources.history import dates as days
 from crossmix.sources.history.numbers import values
 from crossmix.sources.history.sheet import MOST_NAMELESS, is_total
@@ -37,6 +38,8 @@ SELDOM = 5
 """A name with fewer than one in so many of the days may be that of summaries."""
 SYSTEMATIC = 0.9
 """Share of days on which a part is the sum of the others, where it is no chance."""
+STATISTIC = tuple(f"the {kind} of" for kind in averages.KINDS)
+"""How what a row is begins, if it is no sum."""
 Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.intp]
 
@@ -53,6 +56,11 @@ class _Table:
     def drop(self, rows: Mask, what: str) -> None:
         self.told += [(int(at), what) for at in np.flatnonzero(rows & self.left)]
         self.left &= ~rows
+
+    def drop_each(self, found: Mapping[int, str]) -> None:
+        """Rows, and what each of them is."""
+        for at, what in found.items():
+            self.drop(np.arange(len(self.left)) == at, what)
 
     def sums(self, group: Codes, of: Mask) -> dict[str, npt.NDArray[np.float64]]:
         """Sums by group of some rows, and `rows`: how many of them have spend."""
@@ -102,18 +110,28 @@ def found(
     day, dates = _coded(columns["date"])
     dated = np.array([days.of_iso(text) is not None for text in dates], bool)[day]
     coded, worded, nameless = {}, {}, np.zeros(size, bool)
+    statistic: dict[int, str] = {}
     for name in names:
         codes, known = _coded(columns[name])
         blank = np.array([not text for text in known], bool)[codes]
         if blank.mean() < 0.5:  # a name that most rows lack is none
             coded[name], worded[name] = codes, np.array([is_total(text) for text in known], bool)[codes]
             nameless |= blank
+            kinds = averages.kinds_of(known)
+            statistic |= (
+                {at: kinds[known[code]] for at, code in enumerate(codes.tolist()) if known[code] in kinds}
+                if kinds
+                else {}
+            )
     if ends is not None:
         table.drop(_of_the_whole_period(columns["date"], ends), "the whole period")
     own = _joined([*coded.values()], size)
     odd = nameless | ~dated
     for word in worded.values():
         odd = odd | word
+    called = np.isin(np.arange(size), list(statistic))
+    often = np.bincount(own)[own]
+    odd |= called & (often * SELDOM <= len(dates))
     table.drop(table.adds_up(table.left & ~odd, own, table.left & ~odd, alone=False), "the other rows of their name")
     if (odd & table.left).any():
         levels = {"all other rows": np.zeros(size, np.intp), "the other rows of their name": own}
@@ -128,6 +146,10 @@ def found(
         apart = odd | few
         if (apart & table.left).any():
             _odd(table, apart, _blocks(apart, coded, columns["date"], dated), apart, alone=False)
+    single = (often == 1) & ((often == 1).sum() <= averages.SINGLES * size)
+    apart, days_alone = table.left & (odd | single), table.left & ~called
+    table.drop_each(averages.among(table.figures, days_alone, apart, nameless, day, coded, statistic))
+    table.drop_each(averages.by_day(table.figures, table.left, day, own, statistic))
     _most(table, odd, nameless | ~dated)
     _means(table, own, day)
     if not coded:
@@ -184,7 +206,7 @@ def _means(table: _Table, own: Codes, day: Codes) -> None:
     share = np.bincount(own[found], minlength=len(count)) / np.maximum(count, 1)
     names = np.flatnonzero((share >= SYSTEMATIC) & (count >= MANY))
     if len(names) == 1:  # of figures that are all alike each is the mean
-        table.drop(table.left & (own == names[0]), "their day's others to a mean")
+        table.drop(table.left & (own == names[0]), "the mean of their day's others")
 
 
 def _most(table: _Table, odd: Mask, rows: Mask) -> None:
@@ -315,6 +337,7 @@ def _sentences(table: _Table, columns: Mapping[str, Sequence[str]], stem: str) -
     lines = []
     for what, rows in kinds.items():
         shown = f"{columns['date'][rows[0]] or 'without a date'}: spend {table.figures['spend'][rows[0]]:,.2f}"
-        verb = "cover" if what == "the whole period" else "add up"
+        statistic = what.startswith(STATISTIC)
+        verb = "cover" if what == "the whole period" else "are" if statistic else "add up"
         lines.append(f"{len(rows):,} summary row(s) of {stem!r} that {verb} {what} are left out ({shown}).")
     return lines

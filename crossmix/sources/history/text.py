@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from crossmix.schema import DataError
-from crossmix.sources.history import json_tables, json_text, kinds
+from crossmix.sources.history import beside, json_tables, json_text, kinds
 from crossmix.sources.history.packed import LARGEST
 from crossmix.sources.history.sheet import HEADER_LINES, ROWS, Score, Sheet, framed
 
@@ -36,8 +36,11 @@ def read(path: Path, name: str, score: Score) -> list[Sheet]:
 
     Raises:
         DataError: it is no text, no table, or too large.
+        NoTableError: it is prose, or JSON of something else.
     """
     text, encoding = decoded(path, name, score)
+    if beside.is_prose(path, text) and not _other_kind(text) and not IPINYOU.match(text):
+        raise beside.no_table(name)
     is_json = json_text.begins(text) and not _other_kind(text)
     sheets = json_tables.read(text, name, stem(path), score) if is_json else [_table(text, name, stem(path), score)]
     if encoding not in {"utf-8", "utf-8-sig"}:

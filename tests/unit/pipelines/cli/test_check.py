@@ -163,6 +163,8 @@ def test_options_are_config_changes() -> None:
         'data.accept=["total", "price"]',
         "data.idle_days=true",
     ]
+    zoned = load("laptop", ["data.source=spend", "data.path=x", *settings([], [], False, "Europe/Berlin")])
+    assert zoned.data.timezone == "Europe/Berlin"
     config = load("laptop", ["data.source=spend", "data.path=x", *settings(["spend=Kosten"], ["total"], False)])
     assert (config.data.columns, config.data.accept) == ({"spend": "Kosten"}, ("total",))
     with pytest.raises(ConfigError, match=r"--map spend: write it as COLUMN=NAME"):

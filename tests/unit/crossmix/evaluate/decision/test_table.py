@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossmix.artifacts.decided import too_short
 from crossmix.evaluate.decision.table import SLACK, Decided, as_today, withheld
 from tests.support.markets import make_market
 
@@ -102,3 +103,20 @@ def test_limits_that_what_was_proved_drew_are_named() -> None:
     assert decided(True, True, part=1.0).narrowed(MARKET) == {}
     tight = replace(MARKET, maximum=torch.full_like(MARKET.maximum, 0.45))
     assert decided(True, True).narrowed(tight)["c0"]["max"] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "hours", "lacks"),
+    [
+        (20, 168, "20 weeks, and a proof needs 28, 8 weeks more"),
+        (27, 168, "27 weeks, and a proof needs 28, 1 week more"),
+        (14, 336, "14 cycles of 336 h, and a proof needs 28, 14 cycles of 336 h more"),
+    ],
+)
+def test_of_few_cycles_nothing_is_proved(cycles: int, hours: int, lacks: str) -> None:
+    assert lacks in str(too_short(cycles, hours))
+
+
+def test_of_enough_cycles_it_may_be() -> None:
+    assert too_short(28, 168) is None
+    assert too_short(28, 24) is None

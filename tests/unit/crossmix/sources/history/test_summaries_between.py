@@ -63,7 +63,7 @@ def test_a_platform_that_is_the_mean_of_the_others_is_none(tmp_path: Path) -> No
     means = three.groupby("date", as_index=False)[FIGURES].mean().round(2).assign(platform="Average", campaign="one")
     history = taken(written(tmp_path, pd.concat([three, means]).to_csv(index=False)))
     assert_same(history, three)
-    assert any("add up their day's others to a mean" in note for note in history.notes)
+    assert any("are the mean of their day's others" in note for note in history.notes)
 
 
 def test_platforms_that_are_alike_are_no_means(tmp_path: Path) -> None:
