@@ -78,7 +78,7 @@ def test_all_of_the_history_recommends_and_is_held_against_the_time_before_its_h
 
     def lost(market: Market, _: int) -> Callable[[Change], tuple[Array, Array]]:
         asked["before"] = market
-        return lambda change: (change.then_P, change.now_P)
+        return lambda change: (change.now_P, 0.99 * change.now_P)
 
     monkeypatch.setattr(table, "changes", recommended)
     monkeypatch.setattr(table, "retold", lost)
