@@ -11,7 +11,7 @@ import pandas as pd
 
 from crossmix.artifacts import Decision
 from crossmix.config import Config, load
-from crossmix.evaluate.decision.table import Decided, as_today, decided, told
+from crossmix.evaluate.decision.table import Decided, decided, told
 from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.decision import decision
 from crossmix.ingest.step import ingest
@@ -24,7 +24,7 @@ from crossmix.verdicts import Gate
 
 
 def fitted(folder: Path, frame: pd.DataFrame) -> tuple[Config, Market, Market, Decided]:
-    """The market that is judged, the one that is served, and what was decided."""
+    """The market of the training period, the one that is served, and what was decided."""
     frame.to_csv(folder / "history.csv", index=False)
     config = load("laptop", ["data.source=spend", f"data.path={folder / 'history.csv'}"])
     dataset, market = folder / "dataset", folder / "market"
@@ -38,11 +38,10 @@ def fitted(folder: Path, frame: pd.DataFrame) -> tuple[Config, Market, Market, D
 
 def judge(folder: Path, frame: pd.DataFrame) -> tuple[Decided, Decision, list[Gate]]:
     """What was decided, as it is written, and the gates' verdicts."""
-    config, judged, served, found = fitted(folder, frame)
-    market = as_today(judged, served)
-    case = SimpleNamespace(config=config, required=config.gates.required_of_history, decided=found, market=market)
+    config, judged, _, found = fitted(folder, frame)
+    case = SimpleNamespace(config=config, required=config.gates.required_of_history, decided=found, market=judged)
     case.gate = partial(Case.gate, case)
-    return found, told(config, market, found), list(decision(case))  # type: ignore[arg-type]
+    return found, told(config, found), list(decision(case))  # type: ignore[arg-type]
 
 
 def wandering(rng: np.random.Generator, days: int, deviation: float, keep: float = 0.8) -> np.ndarray:

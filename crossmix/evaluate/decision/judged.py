@@ -86,8 +86,9 @@ class Judged:
     earlier_now_P: Array
     """Revenue of today's split by platform, by the fit that held-out weeks are held against."""
     earlier_then_P: Array
-    """The same of the best split."""
+    """The same of the split that the change leads to."""
     off_P: Array
+    """Elasticity that the held-out cycles show over that fit's, and its standard error."""
     off_error_P: Array
     cycles: int
     held_out: int

@@ -199,6 +199,12 @@ def _unsure(own: CampaignDecision, decision: Decision) -> str:
         lacks = only_together(together)
     elif led:
         lacks = demand_led(led)
+    elif own.probability >= decision.sure and own.weeks is not None and own.weeks[1] <= 0:
+        mean, low, high = own.weeks
+        lacks = (
+            f"but at the levels of {own.blocks} held-out weeks, by the fit of the time before them, {mean:+,.2f}, "
+            f"{interval(low, high, decision.sure)}"
+        )
     return f"of {campaign_called(own.campaign)} {_gain(own, decision)}, {lacks}"
 
 

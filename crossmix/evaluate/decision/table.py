@@ -30,6 +30,8 @@ class Decided:
     proved: tuple[bool, ...]
     """Whether it is sure."""
     test: Backtest
+    market: Market
+    """Fitted on all of the history: the changes are its own."""
     withheld: tuple[str | None, ...] = ()
     """Why nothing is said to be sure of a campaign's change, whatever its draws say (`withheld`); `()`: of none."""
 
@@ -81,12 +83,12 @@ class Decided:
         return found
 
 
-def as_today(judged: Market, served: Market) -> Market:
+def as_today(fitted: Market, served: Market) -> Market:
     """A market fitted on the training period whose budgets, splits, limits and cells never tried are those that will be
     served: what began since is tried, what ended so long ago that the fit no longer looks there is not."""
     return replace(
         # Money that rose since is no wall.
-        reaching(judged, served.budget),
+        reaching(fitted, served.budget),
         budget=served.budget,
         static=served.static,
         minimum=served.minimum,
@@ -107,11 +109,11 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
         served: fitted on all of the history, which knows what the held-out weeks told of money's effect: what it
             recommends is judged, by its errors.
     """
-    market = as_today(fitted, served)
+    market, reached = as_today(fitted, served), reaching(served, served.budget)
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
     found, proved, reasons = [], [], []
-    for slot, parts in enumerate(changes(served, tried_CP, probe=config.limits.probe)):
+    for slot, parts in enumerate(changes(reached, tried_CP, probe=config.limits.probe)):
         earlier = retold(market, slot)
         ways = [judged(change, test, slot, tried_CP[slot], earlier=earlier(change)) for change in parts]
         reason = withheld(market, slot) or too_short(test.cycles, market.cycle_hours)
@@ -119,15 +121,15 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
         found.append(one or ways[0])
         proved.append(one is not None)
         reasons.append(reason)
-    return Decided(tuple(found), tuple(proved), test, tuple(reasons))
+    return Decided(tuple(found), tuple(proved), test, served, tuple(reasons))
 
 
 def withheld(market: Market, slot: int) -> str | None:
-    """Why nothing can be sure of a campaign's change: it is over, or today's money lies far beyond all that the market
-    that judges was fitted on, whose held-out weeks were hardly any at such spend.
+    """Why nothing can be sure of a campaign's change: it is over, or today's money lies far beyond all that was spent
+    before the held-out weeks, of which hardly any were at such spend.
 
     Args:
-        market: of `as_today`.
+        market: of `as_today`: fitted on the time before those weeks.
     """
     campaign = campaign_called(market.campaigns[slot])
     if market.ended and market.ended[slot] is not None:
@@ -137,8 +139,8 @@ def withheld(market: Market, slot: int) -> str | None:
         return None
     today_P = (market.budget[slot] * market.static[slot] / market.static[slot].sum()).tolist()
     rose = [
-        f"{name} spends {today:,.2f} {market.currency} a cycle today, and {most:,.2f} in the largest week that the "
-        "judged market was fitted on"
+        f"{name} spends {today:,.2f} {market.currency} a cycle today, and {most:,.2f} in the largest week "
+        "before the held-out ones"
         for name, today, most in zip(market.platforms, today_P, seen.platforms, strict=True)
         if most > 0 and today > ROSE * most and today > ROSE_SHARE * sum(today_P)
     ]
@@ -146,14 +148,16 @@ def withheld(market: Market, slot: int) -> str | None:
 
 
 ROSE, ROSE_SHARE = 2.0, 0.02
-"""Today's money on a platform over that of the largest week fitted on, and its share, above which no proof is given."""
+"""Today's money on a platform over that of the largest week before the held-out ones, and its share, above which no
+proof is given."""
 SLACK = 0.01
 """Points of share that a limit leaves on today's side of what was proved, and around a split of which nothing was: one
 under drift is not the one judged."""
 
 
-def told(config: Config, market: Market, found: Decided) -> Decision:
+def told(config: Config, found: Decided) -> Decision:
     """The file."""
+    market = found.market
     return Decision(
         currency=market.currency,
         cycle_hours=market.cycle_hours,

@@ -19,6 +19,10 @@ from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.gates.verdicts import days_more
 from crossmix.verdicts import FAIL, INSUFFICIENT, PASS, Criterion, Gate
 
+OTHERWISE = (
+    "the fit on all of the history, which knows those weeks too, says otherwise: more of them, or money moved on "
+    "purpose, have to settle it"
+)
 BORROWED = "it rests on what a platform earns that was never tried, which is borrowed from others: try it first"
 
 
@@ -137,9 +141,11 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
             return case.gate("decision.weeks", above, threshold, FAIL, f"{detail}{most:+,.2f}")
     hoped = float((mean_R > 0).mean())
     # Of two fits of which only the one of less data says that it loses, the other is believed, and not sure.
-    loses = hoped <= 1 - least and float((np.sum([one.gain_N for one in judged], 0) > 0).mean()) < EVEN
-    verdict = PASS if above >= least else FAIL if loses else INSUFFICIENT
-    if verdict == INSUFFICIENT and hoped >= least:
+    loses, gains = hoped <= 1 - least, float((np.sum([one.gain_N for one in judged], 0) > 0).mean()) >= EVEN
+    verdict = PASS if above >= least else FAIL if loses and not gains else INSUFFICIENT
+    if verdict == INSUFFICIENT and loses:
+        detail = f"{detail}; {OTHERWISE}"
+    elif verdict == INSUFFICIENT and hoped >= least:
         detail = f"{detail}; {BORROWED}"
     elif verdict == INSUFFICIENT:
         more = [one.more_weeks() for one in judged]

@@ -86,7 +86,7 @@ def judge(
         decided=judged,
     )
     if judged is not None:
-        told(config, whole, judged).save(out)
+        told(config, judged).save(out)
     gates = [gate for criterion in CRITERIA.all() for gate in criterion.judge(case)]
     rows = [asdict(gate) for gate in gates]
     bundles.annotate(

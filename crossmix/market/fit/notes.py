@@ -25,8 +25,8 @@ def notes(market: Market, served: Market, log: Log) -> list[str]:
         told.append(
             "The log is a spend history: how impressions, clicks and conversions answer to money is inferred from how "
             "daily totals move together, pooled over campaigns and platforms; requests rest on an assumed usual share "
-            "won (config market.assumed_win_rate). What is judged is fitted on the training period, what is served on "
-            f"all {log.shape[0]} cycles."
+            "won (config market.assumed_win_rate). The gates play the market of the training period and hold the last "
+            f"cycles against it; what is served, and the change that is judged, are of the fit on all {log.shape[0]}."
         )
         never, since = served.untried, market.untried & ~served.untried
         if never.any():
@@ -36,8 +36,9 @@ def notes(market: Market, served: Market, log: Log) -> list[str]:
             )
         if since.any():
             told.append(
-                f"Tried after the training period alone: {_cells(market, since)}. What is judged borrows what they "
-                "earn from like campaigns and platforms; what is served has learned it from their own days."
+                f"Tried after the training period alone: {_cells(market, since)}. What the gates play borrows what "
+                "they earn from like campaigns and platforms; what is served, whose change is judged, has learned it "
+                "from their own days."
             )
     elif market.provenance["requests"] == "approximated":
         told.append(

@@ -11,7 +11,7 @@ from crossmix import whatif
 from crossmix.allocate import explain
 from crossmix.bundle import Bundle
 from crossmix.config import load
-from crossmix.evaluate.decision.table import as_today, decided, told
+from crossmix.evaluate.decision.table import decided, told
 from crossmix.market.fit.fit import estimate
 from crossmix.market.fit.log import read
 from crossmix.market.logged_states import statistics
@@ -39,7 +39,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "whatif": whatif.ask(whatif.make_scene(served), simulated_cycles=0),
         "policy": explain(bundle, row_X, campaign, bundle.responses[campaign]),
         "kept": explain(bundle, row_X, campaign, bundle.responses[campaign], keep=True),
-        "decision": told(config, as_today(judged, served), decided(config, judged, served, log)),
+        "decision": told(config, decided(config, judged, served, log)),
         "spent": float(frame[frame["date"].isin(days)]["spend"].sum()) / len(days),
         "plan": bundle.plans[campaign],
     }

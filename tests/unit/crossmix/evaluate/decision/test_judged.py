@@ -156,6 +156,10 @@ def test_held_out_weeks_are_held_against_the_fit_of_the_time_before_them() -> No
     assert one.otherwise is None
     assert one.gain_N.mean() == pytest.approx(20, abs=0.2)
     assert one.sure(0.95)
+    # What that fit tells of today counts, too.
+    one = judged(made(), backtested(**off), 0, TRIED, earlier=(np.array([400.0, 100.0]), np.array([300.0, 90.0])))  # type: ignore[arg-type]
+    assert one.otherwise is not None
+    assert one.otherwise[0] == pytest.approx(300 * 1.6**-0.9 + 90 * 0.4**0.9 - 500)
 
 
 def test_beyond_what_was_spent_returns_may_fall_faster() -> None:

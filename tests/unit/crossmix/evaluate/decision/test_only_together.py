@@ -86,6 +86,7 @@ def test_all_of_the_history_recommends_and_is_held_against_the_time_before_its_h
     fits = {"all": load_served(tmp_path / "market"), "before": load_judged(tmp_path / "market")}
     for name, fit in fits.items():
         assert torch.equal(asked[name].value["cvr"], fit.value["cvr"])
+        assert torch.equal(asked[name].budget, fits["all"].budget)
     assert not torch.equal(fits["all"].value["cvr"], fits["before"].value["cvr"])
     # Sure by all of the history; the time before the held-out weeks says otherwise, so that nothing is proved.
     (one,), (own,) = found.campaigns, file.campaigns
@@ -98,6 +99,7 @@ def test_all_of_the_history_recommends_and_is_held_against_the_time_before_its_h
     }  # fmt: skip
     (weeks,) = [gate for gate in gates if gate.name == "decision.weeks"]
     assert weeks.detail.startswith("-")
+    assert "the fit on all of the history, which knows those weeks too, says otherwise" in weeks.detail
     assert "by the fit of the time before them" in weeks.detail
     stands = standing([GateRow(**asdict(gate)) for gate in gates], file)
     assert (stands.word, stands.keep) == ("plausible", False)

@@ -166,6 +166,11 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
         "of campaign y the split that the fit would choose of 1,000.00 EUR per cycle earns +120.00"
     )
     assert whole.reason.endswith("(by the fit alone +120.00), wanted 0.95 in draws and weeks alike")
+    lost = replace(other, probability=0.97, weeks=(-12.0, -30.0, 6.0))
+    assert standing([PASSED], decision(lost), "y").reason.endswith(
+        "(by the fit alone +120.00), but at the levels of 8 held-out weeks, by the fit of the time before them, "
+        "-12.00, 90 % interval [-30.00, +6.00]"
+    )
     new = replace(other, platforms=(replace(OWN.platforms[0], tried=False), OWN.platforms[1]))
     reason = standing([PASSED], decision(new), "y").reason
     assert reason.endswith("(by the fit alone +120.00), tiktok was never tried there")

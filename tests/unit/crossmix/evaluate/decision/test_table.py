@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from crossmix.artifacts.decided import too_short
+from crossmix.config import laptop
+from crossmix.evaluate.decision import table
 from crossmix.evaluate.decision.table import SLACK, Decided, as_today, withheld
-from tests.support.markets import make_market
+from crossmix.market.model import Market
+from tests.support.markets import make_market, of_totals
 
 MARKET = make_market(platforms=3, campaigns=2)
 TODAY, BEST = np.array([0.5, 0.3, 0.2]), np.array([0.3, 0.3, 0.4])
@@ -22,7 +26,7 @@ def decided(
 ) -> Decided:
     change = SimpleNamespace(today_P=today, best_P=best, part=part, new=new, probe=0.02)
     one = SimpleNamespace(change=change, tried_P=today > 0, gain=30.0, moved=230.0)
-    return Decided((one,) * len(proved), proved, SimpleNamespace())  # type: ignore[arg-type]
+    return Decided((one,) * len(proved), proved, SimpleNamespace(), MARKET)  # type: ignore[arg-type]
 
 
 def test_limits_keep_a_split_between_today_and_what_was_proved() -> None:
@@ -75,6 +79,30 @@ def test_today_is_where_the_money_will_be_served() -> None:
     assert torch.equal(market.budget, moved.budget)
     assert torch.equal(market.static, moved.static)
     assert market.value["ctr"] is MARKET.value["ctr"]
+
+
+def test_both_fits_are_asked_at_todays_money_and_no_curves_end_is_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = of_totals(MARKET)
+    # Money that grew sixteenfold since; a platform's curve ends below it.
+    served = replace(fitted, budget=16 * fitted.budget, static=fitted.static.flip(1))
+    asked: dict[str, Market] = {}
+
+    def answering(name: str, answer: Any) -> Any:
+        def answered(market: Market, *_: Any, **__: Any) -> Any:
+            asked[name] = market
+            return answer
+
+        return answered
+
+    for name, answer in (("backtest", None), ("changes", (("change",),)), ("retold", lambda _: None)):
+        monkeypatch.setattr(table, name, answering(name, answer))
+    monkeypatch.setattr(table, "judged", lambda change, *_, **__: SimpleNamespace(sure=lambda _: False))
+    found = table.decided(laptop(), fitted, served, SimpleNamespace())  # type: ignore[arg-type]
+    assert found.market is served
+    for name in ("backtest", "changes", "retold"):
+        assert torch.equal(asked[name].budget, served.budget), name
+        assert torch.equal(asked[name].static, served.static), name
+        assert (asked[name].value["requests"] > served.value["requests"]).all(), name
 
 
 def test_a_campaign_that_is_over_is_not_judged_and_money_far_beyond_what_was_fitted_neither() -> None:

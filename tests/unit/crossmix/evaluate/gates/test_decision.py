@@ -14,7 +14,7 @@ from crossmix.evaluate.gates.case import Case
 from crossmix.evaluate.gates.decision import decision
 from crossmix.evaluate.gates.fidelity import MOST_ALLOWED, _need
 from crossmix.verdicts import Gate
-from tests.unit.crossmix.evaluate.decision.test_judged import Judged, judge, made, probing
+from tests.unit.crossmix.evaluate.decision.test_judged import TRIED, Judged, backtested, judge, judged, made, probing
 
 
 def gates(*judged: Judged, proved: tuple[bool, ...] = (), cycle_hours: int = 24) -> dict[str, Gate]:
@@ -87,6 +87,19 @@ def test_a_change_that_surely_loses_fails() -> None:
     contradicted = gates(judge(off=(-0.9, 0.9), off_error=0.02))["decision.weeks"]
     assert contradicted.verdict == "fail"
     assert "money moved in those weeks answered otherwise" in contradicted.detail
+
+
+def test_two_fits_that_differ_prove_nothing_and_the_one_of_more_data_is_not_refused() -> None:
+    """By the time before the held-out weeks the change loses 20; all of the history says 20 more, or 20 less too."""
+    earlier = (np.array([100.0, 100.0]), np.array([130.0, 50.0]))
+    for gain, verdict in ((20.0, "insufficient data"), (-20.0, "fail")):
+        found = gates(judged(made(gain=gain), backtested(), 0, TRIED, earlier=earlier))["decision.weeks"]
+        assert (found.verdict, found.value) == (verdict, 0)
+        assert found.detail.startswith("-20.00 EUR per cycle at the levels of 8 held-out weeks, by the fit of the time "
+                                       "before them, 90 % interval [-20.00, -20.00]; gained in 0 of them")  # fmt: skip
+        said = "the fit on all of the history, which knows those weeks too, says otherwise"
+        assert (said in found.detail) == (gain > 0)
+        assert "more days" not in found.detail
 
 
 def test_too_few_weeks_say_how_many_days_more() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -107,6 +110,39 @@ def test_levels_of_an_account_that_stays_are_known_better_together_than_each_by_
     moving = totals(0, np.linspace(0.4, 1.6, DAYS)[:, None], np.linspace(0.4, 1.6, DAYS)[:, None])
     history = of(moving)
     assert history.lines(SLOPES)[0]["value"].moved > history.value()[0].moved
+
+
+def test_each_line_is_asked_beside_the_others_and_what_budgets_say_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = of(totals(40_320, np.ones((DAYS, 1)), 1.25 ** np.linspace(-0.5, 0.5, DAYS)[:, None]))
+    _, budgets = history._budgets()
+    assert 0.01 < budgets < 0.99
+    moved = {"impressions": 0.9, "clicks": 0.2, "conversions": 0.5, "value": 0.03}
+    asked: list[tuple[str, tuple[float, ...], Any]] = []
+
+    def fitted(past: History, name: str, law: Any) -> Any:
+        asked.append((name, past.slow.alike, law))
+        return SimpleNamespace(moved=moved[name], law=name)
+
+    def owed(past: History, *_: Any) -> Any:
+        return SimpleNamespace(delays=past.slow.alike)
+
+    monkeypatch.setattr(History, "_owed", owed)
+    monkeypatch.setattr(History, "_converted", lambda past, _, law: fitted(past, "conversions", law))
+    monkeypatch.setattr(History, "_counted", lambda past, name, *rest: fitted(past, name, rest[-1]))
+    monkeypatch.setattr(History, "value", lambda past: (fitted(past, "value", None), None))
+    lines, late = history.lines(SLOPES)
+    assert set(lines) == set(moved)
+    slow = history.slow
+    alone = {name: slow if name == "value" else slow.budgets(budgets) for name in moved}
+    odds = {name: alone[name].odds(moved[name]) for name in moved}
+    assert late == alone["conversions"].alike
+    assert {name: (alike, law) for name, alike, law in asked[:4]} == {n: (one.alike, None) for n, one in alone.items()}
+    for name, alike, law in asked[4:]:
+        beside = slow.beside([one for other, one in odds.items() if other != name])
+        # People set budgets by what stages did, not by what a sale is worth.
+        assert alike == pytest.approx((beside if name == "value" else beside.budgets(budgets)).alike)
+        assert law == (None if name == "value" else name)
+    assert sorted(name for name, *_ in asked[4:]) == sorted(moved)
 
 
 @pytest.mark.parametrize("seed", [40_310, 40_311, 40_312])
