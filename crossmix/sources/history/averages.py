@@ -51,6 +51,8 @@ SINGLES = 0.1
 """Part of all rows up to which those of names with a single row are."""
 ALIKE = 3
 """A statistic of fewer rows may be equal to one by chance."""
+MOST_NAMELESS = 12
+"""More rows without a name are those of days of what has none."""
 MERGED = 3
 """A third or more of the dates blank are those of merged cells: no row is known by a word in another column then."""
 Mask = npt.NDArray[np.bool_]
@@ -119,6 +121,7 @@ def among(
     days: Mask,
     rows: Mask,
     nameless: Mask,
+    dated: Mask,
     day: Codes,
     names: Mapping[str, Codes],
     worded: Mapping[int, str],
@@ -130,7 +133,8 @@ def among(
         days: rows that are days.
         rows: those that may be statistics.
         nameless: of these rows any statistic; of another without a word for one, a mean.
-        day: of each row.
+        dated: rows with a date; without a word for a statistic, that of one is the first or the last of the days.
+        day: of each row, the rank of its date.
         names: codes of platform and campaign, as far as they are there.
         worded: `kind` of the names of rows.
     """
@@ -139,7 +143,12 @@ def among(
     base = days & ~rows
     if len(candidates) > MOST or base.sum() < ALIKE:
         return found
+    many = (rows & nameless & dated).sum() > MOST_NAMELESS
     for row in candidates.tolist():
+        if row not in worded and dated[row]:
+            apart = [base & dated, *(base & dated & (level == level[row]) for level in names.values())]
+            if (many and nameless[row]) or not any(day[row] in _ends(day[of]) for of in apart):
+                continue
         statistics = (worded[row],) if row in worded else KINDS if nameless[row] else (MEAN,)
         for what, level in {"": None, **names}.items():
             of = base if level is None else base & (level == level[row])
@@ -152,6 +161,11 @@ def among(
                         row, f"the {one} of {f'the other {kept} of their {what}' if what else f'all other {kept}'}"
                     )
     return found
+
+
+def _ends(days: Codes) -> tuple[int, ...]:
+    """The first and the last; none of none."""
+    return (int(days.min()), int(days.max())) if len(days) else ()
 
 
 def _equal(

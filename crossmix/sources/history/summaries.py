@@ -92,6 +92,26 @@ class _Table:
         return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """What rows are added up by."""
+
+    own: Codes
+    """Of platform and campaign together."""
+    day: Codes
+    dates: Sequence[str]
+    dated: Mask
+    coded: Mapping[str, Codes]
+    """Of platform and campaign, as far as they are there."""
+    totals: Mask
+    """Rows of a platform with a word for a total."""
+
+    def above(self) -> list[tuple[str, Codes]]:
+        """Levels without days."""
+        levels = {"all other rows": np.zeros(len(self.own), np.intp), "the other rows of their name": self.own}
+        return [*(levels | {f"the other rows of their {name}": codes for name, codes in self.coded.items()}).items()]
+
+
 def found(
     columns: Mapping[str, Sequence[str]], names: Sequence[str], ends: Sequence[str] | None, stem: str
 ) -> tuple[list[int], list[str]]:
@@ -131,33 +151,46 @@ def found(
         odd = odd | word
     called = np.isin(np.arange(size), list(statistic))
     often = np.bincount(own)[own]
-    odd |= called & (often * SELDOM <= len(dates))
-    table.drop(table.adds_up(table.left & ~odd, own, table.left & ~odd, alone=False), "the other rows of their name")
-    if (odd & table.left).any():
-        levels = {"all other rows": np.zeros(size, np.intp), "the other rows of their name": own}
-        levels |= {f"the other rows of their {name}": codes for name, codes in coded.items()}
-        _odd(table, odd, [*levels.items()], odd)
-        # A platform that is called Total and has every day is told as such (`plausible`).
-        daily = odd & dated & ~worded.get("platform", np.zeros(size, bool))
-        by_day = [day, *(_joined([day, codes], size) for codes in coded.values())]
-        for codes in by_day:
-            _odd(table, daily, [("the other rows of their day", codes)], odd)
-    for few in (np.zeros(size, bool), _rare(table, own, day)):
-        apart = odd | few
-        if (apart & table.left).any():
-            _odd(table, apart, _blocks(apart, coded, columns["date"], dated), apart, alone=False)
+    seldom = called & (often * SELDOM <= len(dates))
     single = (often == 1) & ((often == 1).sum() <= averages.SINGLES * size)
-    apart, days_alone = table.left & (odd | single), table.left & ~called
-    table.drop_each(averages.among(table.figures, days_alone, apart, nameless, day, coded, statistic))
-    table.drop_each(averages.by_day(table.figures, table.left, day, own, statistic))
+    order = np.argsort(np.argsort(np.array(dates, dtype=str), kind="stable"), kind="stable")
+    rank = order[day].astype(np.intp)
+    level = _Levels(own, day, columns["date"], dated, coded, worded.get("platform", np.zeros(size, bool)))
+    # What is called after a statistic and is none is a name as any other, which totals and means hold too.
+    for named in (called, np.zeros(size, bool)) if called.any() else (called,):
+        apart = odd | (seldom & named)
+        _totals(table, apart, level)
+        _odd(table, single, level.above(), apart, alone=False)
+        some, of = table.left & (apart | single), table.left & ~named
+        table.drop_each(averages.among(table.figures, of, some, nameless, dated, rank, coded, statistic))
+        table.drop_each(averages.by_day(table.figures, table.left, day, own, statistic))
     _most(table, odd, nameless | ~dated)
     _means(table, own, day)
     if not coded:
         _edges(table, day)
-    order = np.argsort(np.argsort(np.array(dates, dtype=str), kind="stable"), kind="stable")
-    _running(table, own, order[day].astype(np.intp))
+    _running(table, own, rank)
     _parts(table, _joined([day, own], size), odd)
     return sorted(at for at, _ in table.told), _sentences(table, columns, stem)
+
+
+def _totals(table: _Table, odd: Mask, level: _Levels) -> None:
+    """Rows that add up others of all, of their name, their day, their month or between two such rows.
+
+    Args:
+        odd: rows without a date or a name, or with a word for a total: of no sum a part.
+    """
+    own, day, coded = level.own, level.day, level.coded
+    table.drop(table.adds_up(table.left & ~odd, own, table.left & ~odd, alone=False), "the other rows of their name")
+    if (odd & table.left).any():
+        _odd(table, odd, level.above(), odd)
+        # A platform that is called Total and has every day is told as such (`plausible`).
+        daily = odd & level.dated & ~level.totals
+        for codes in (day, *(_joined([day, codes], len(own)) for codes in coded.values())):
+            _odd(table, daily, [("the other rows of their day", codes)], odd)
+    for few in (np.zeros(len(own), bool), _rare(table, own, day)):
+        apart = odd | few
+        if (apart & table.left).any():
+            _odd(table, apart, _blocks(apart, coded, level.dates, level.dated), apart, alone=False)
 
 
 def _odd(table: _Table, rows: Mask, levels: Sequence[tuple[str, Codes]], odd: Mask, *, alone: bool = True) -> None:
@@ -176,10 +209,9 @@ def _blocks(odd: Mask, coded: Mapping[str, Codes], dates: Sequence[str], dated: 
     """Levels of the rows between two summaries, above or below one, and of a month that a row is called after."""
     runs = np.cumsum(odd & ~np.concatenate([[False], odd[:-1]]))
     levels = {"the rows above them": runs - odd, "the rows below them": runs}
-    if (odd & ~dated).any():
-        texts = dict.fromkeys(text for text, known in zip(dates, dated, strict=True) if not known)
-        months = {text: _month(text) or f"none {text}" for text in texts}
-        levels["their month"] = _coded([months[text] if text in months else text[:7] for text in dates])[0]
+    texts = dict.fromkeys(text for text, known in zip(dates, dated, strict=True) if not known)
+    months = {text: _month(text) or f"none {text}" for text in texts}
+    levels["their month"] = _coded([months[text] if text in months else text[:7] for text in dates])[0]
     found = []
     for what, level in levels.items():
         codes = level.astype(np.intp)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from crossmix.sources.history import summaries
 from crossmix.sources.history.averages import kind
 from tests.support.exports import FIGURES, daily, folder, summed
 from tests.unit.crossmix.sources.history.test_load import taken, written
@@ -15,6 +16,7 @@ from tests.unit.crossmix.sources.history.test_summaries import assert_days_alone
 DAYS = daily()
 FIRST = "2025-01-06"
 OF = {"Average": "mean", "Median": "median", "Min": "min", "Max": "max", "Count": "count"}
+UNITS = {"spend": 1.0, "impressions": 100.0, "clicks": 2.0}
 WORDS = ("Average", "Durchschnitt", "Moyenne journalière", "Promedio diario", "Media", "Média", "Avg. per day",
          "Ø pro Tag", "Mittelwert:", "Gemiddelde", "Średnia", "Среднее значение", "平均", "Daily average",
          "meta Durchschnitt", "Median", "Mediana", "Minimum", "Max.", "Anzahl", "Nombre", "Std dev")  # fmt: skip
@@ -78,6 +80,48 @@ def test_one_day_of_a_campaign_that_is_called_so_stays(tmp_path: Path) -> None:
     one = DAYS.iloc[[7]].assign(campaign="Max", spend=41.17)
     kept = pd.DataFrame(taken(folder(tmp_path, "google", pd.concat([DAYS, one]))).columns)
     assert kept.loc[kept["campaign"] == "Max", "spend"].tolist() == ["41.17"]
+
+
+@pytest.mark.parametrize("days", [10, 40])
+@pytest.mark.parametrize("name", ["Max", "Media", "Count"])
+def test_sums_and_means_hold_what_is_called_so(name: str, days: int, tmp_path: Path) -> None:
+    """A campaign with such a name is a part of totals and means, however few days it has."""
+    table = DAYS.replace({"campaign": {"brand": name}})
+    first = sorted(set(table["date"]))[:days]
+    table = table[(table["campaign"] != name) | table["date"].isin(first)].reset_index(drop=True)
+    by_month = [summed(rows, date=min(rows["date"]), campaign="") for _, rows in table.groupby(table["date"].str[:7])]
+    above = {
+        "all": [summed(table, date=FIRST, campaign="All campaigns")],
+        "month": by_month,
+        "mean": [statistic(table, "mean", date=FIRST, campaign="Durchschnitt")],
+        "both": [statistic(table, "mean", date=FIRST, campaign="Ø"), summed(table, date=FIRST, campaign="")],
+    }
+    for kept, rows in above.items():
+        history = taken(folder(tmp_path / kept, "google", pd.concat([table, *rows])))
+        frame = pd.DataFrame(history.columns).query("platform == 'google'")
+        spent = frame["spend"].astype(float).groupby(frame["campaign"]).sum().round(2).to_dict()
+        assert spent == table.groupby("campaign")["spend"].sum().round(2).to_dict(), kept
+
+
+def test_a_days_figures_may_be_the_mean_of_others_by_chance() -> None:
+    """Of round figures; a statistic in a language that is not known bears the first or the last day of the others."""
+    spend = [*[5.0, 10.0, 20.0, 25.0] * 9, 15.0]
+    columns = {name: [f"{value * unit:g}" for value in spend] for name, unit in UNITS.items()}
+    columns |= {"campaign": ["a"] * 36 + ["b"], "date": [f"2025-01-{6 + at // 2:02d}" for at in range(36)]}
+    for day, dropped in (("2025-01-24", []), ("2025-01-15", []), ("2025-01-06", [36]), ("2025-01-23", [36])):
+        dated = columns | {"date": [*columns["date"], day]}
+        assert summaries.found(dated, ["campaign"], None, "one")[0] == dropped
+
+
+def test_days_of_what_has_no_name_are_no_statistics() -> None:
+    """A budget that never changes, and a quarter of the rows without a campaign."""
+    count = 60
+    table = pd.DataFrame({"date": pd.date_range("2025-01-06", periods=count).strftime("%Y-%m-%d"), "spend": 20.0})
+    table["campaign"] = ["a"] * 45 + [""] * 15
+    table["impressions"] = [1774 + (at * 7) % 11 for at in range(count)]
+    table["clicks"] = [15 + (at * 7) % 11 // 3 for at in range(count)]
+    columns = {name: [str(value) for value in table[name]] for name in table}
+    assert summaries.found(columns, ["campaign"], None, "one")[0] == []
 
 
 def test_names_below_merged_dates_stay(tmp_path: Path) -> None:
