@@ -68,10 +68,15 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
             return Standing("not enough", f"{keep(own)}; {own.withheld}" if keeps else own.withheld, test, keeps)
         if not missed and own.proved:
             return Standing("proved", _gain(own, decision), None)
-        reason = _missed(missed) if missed else _unsure(own, decision)
+        lacking = _missed(missed) if missed else ""
+        # Gates of a decision sum all campaigns, whose gain and never tried platforms are not this one's.
+        summed = bool(missed) and _first(missed).name.startswith(DECIDING[0]) and _several(decision) and not own.proved
+        if summed:
+            lacking = _of_all(missed)
+        reason = f"{_unsure(own, decision)}; {lacking}" if summed else lacking or _unsure(own, decision)
         hardly = idle(own)
         if hardly:
-            lacks = f"; {_missed(missed)}" if missed else ""
+            lacks = f"; {lacking}" if missed else ""
             start = f"keep today's split of {campaign_called(own.campaign)}, which" if keeps else "today's split"
             reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
         elif keeps:
@@ -101,14 +106,36 @@ def idle(own: CampaignDecision) -> bool:
     return own.gain_interval[1] <= LITTLE * own.revenue
 
 
+def _several(decision: Decision) -> bool:
+    """Whether the gates of the decision are of several campaigns together."""
+    return sum(one.withheld is None for one in decision.campaigns) > 1
+
+
+def _order(missed: Sequence[GateRow]) -> list[GateRow]:
+    return sorted(missed, key=lambda gate: [not gate.name.startswith(one) for one in DECIDING])
+
+
+def _first(missed: Sequence[GateRow]) -> GateRow:
+    """The gate that says most."""
+    return _order(missed)[0]
+
+
+def _others(missed: Sequence[GateRow]) -> str:
+    """How many gates there are beside the one that says most."""
+    others = [gate.name for gate in _order(missed)[1:]]
+    return f" (and {len(others)} more gate{'' if len(others) == 1 else 's'}: {', '.join(others[:3])})" if others else ""
+
+
 def _missed(missed: Sequence[GateRow]) -> str:
     """The gate that says most, in one line, and how many others there are."""
-    order = sorted(missed, key=lambda gate: [not gate.name.startswith(one) for one in DECIDING])
-    first, more = order[0], len(order) - 1
-    others = (
-        f" (and {more} more gate{'' if more == 1 else 's'}: {', '.join(g.name for g in order[1:4])})" if more else ""
-    )
-    return f"gate {first.name}, {first.verdict}: {first.detail}, wanted {first.threshold}{others}"
+    first = _first(missed)
+    return f"gate {first.name}, {first.verdict}: {first.detail}, wanted {first.threshold}{_others(missed)}"
+
+
+def _of_all(missed: Sequence[GateRow]) -> str:
+    """The same of a gate that judged several campaigns together, without its figures."""
+    first = _first(missed)
+    return f"gate {first.name} of all campaigns together, {first.verdict}{_others(missed)}"
 
 
 def only_together(platforms: Iterable[str]) -> str:
@@ -193,6 +220,8 @@ def _unsure(own: CampaignDecision, decision: Decision) -> str:
     together = [one.platform for one in own.platforms if one.together]
     led = [one.platform for one in own.platforms if one.demand_led]
     lacks = f"wanted {decision.sure:g} in draws and weeks alike"
+    if own.more_cycles:
+        lacks += f": about {max(1, -(-own.more_cycles * decision.cycle_hours // 24)):,} more days"
     if new:
         lacks = f"{', '.join(new)} was never tried there"
     elif together:
@@ -231,8 +260,9 @@ def sentence(test: FirstTest, currency: str, cycle_hours: int) -> str:
         )
         if needed is None:
             return probe
-        times = needed / max(days, 1)
-        larger = f", or a probe {times:.2g} times as large (limits.probe)" if times <= MOST_TIMES else ""
+        # Upwards: a probe that is a little smaller would not do.
+        times = math.ceil(10 * needed / max(days, 1) - 1e-9) / 10
+        larger = f", or a probe {times:g} times as large (limits.probe)" if times <= MOST_TIMES else ""
         return (
             f"{probe}. That brings too few conversions to tell: it would take {_lasting(needed)}, too long to be of "
             f"use{larger}"

@@ -57,7 +57,7 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(gain_N, least)
     now = sum(float(one.change.now_P.sum()) for one in judged)
     detail = (
-        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today, "
+        f"{gain_N.mean():+,.2f} {case.market.currency} per cycle against as today{_whose(judged)}, "
         f"{interval(low, high, least)}"
         f"{relative(float(gain_N.mean()), now, ', ', ' of revenue')}{_parts(judged)}"
         f"{_probes(judged, case.market.currency)}"
@@ -73,6 +73,11 @@ def gain(case: Case, judged: Sequence[Judged]) -> Gate:
         rests = seen < least <= probability
         detail = f"{detail}; {BORROWED if rests else wanting(judged, case.market.cycle_hours)}"
     return case.gate("decision.gain", seen, f"P(gain > 0) >= {least:g}", verdict, detail)
+
+
+def _whose(judged: Sequence[Judged]) -> str:
+    """Of how many campaigns a figure is the sum."""
+    return f", of {len(judged)} campaigns together" if len(judged) > 1 else ""
 
 
 def _parts(judged: Sequence[Judged]) -> str:
@@ -131,8 +136,8 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
     low, high = ends(mean_R, least)
     detail = (
         f"{realised_W.mean():+,.2f} {case.market.currency} per cycle at the levels of {blocks} held-out weeks, "
-        f"by the fit of the time before them, {interval(low, high, least)}; gained in {int((realised_W > 0).sum())} "
-        "of them"
+        f"by the fit of the time before them{_whose(judged)}, {interval(low, high, least)}; gained in "
+        f"{int((realised_W > 0).sum())} of them"
     )
     for one in judged:
         if one.otherwise is not None:

@@ -177,6 +177,32 @@ def test_the_least_sure_campaign_speaks_for_a_run() -> None:
     assert standing([PASSED], decision(OWN, other), "x").word == "proved"
 
 
+def test_of_several_campaigns_each_is_told_its_own_gain_though_the_gate_sums_them() -> None:
+    other = replace(OWN, campaign="y", gain=600.0, proved=False, probability=0.9)
+    own = replace(OWN, proved=False, probability=0.7, more_cycles=40)
+    gates = [
+        replace(LACKS, detail="+720.00 EUR of both; radio was never tried"),
+        gate("agreement", "insufficient data"),
+    ]
+    found = standing(gates, decision(own, other), "x")
+    assert found.word == "not enough"
+    assert found.reason == (
+        "of campaign x the split that the fit would choose of 1,000.00 EUR per cycle earns +120.00 against as today "
+        "(+6.0%), 90 % interval [+20.00, +220.00], more with probability 0.70 (by the fit alone +120.00), wanted 0.95 "
+        "in draws and weeks alike: about 40 more days; gate decision.gain of all campaigns together, insufficient data "
+        "(and 1 more gate: agreement)"
+    )
+    assert "earns +600.00" in standing(gates, decision(own, other), "y").reason
+    # What a gate says that is of no decision, or of one campaign alone, is told as it stands.
+    assert standing([gate("agreement", "fail")], decision(own, other), "x").reason.startswith("gate agreement, fail: d")
+    alone = standing(gates, decision(own, replace(other, withheld="of campaign y tv rose")), "x")
+    assert alone.reason.startswith("gate decision.gain, insufficient data: +720.00 EUR of both")
+    idle = standing(gates, decision(replace(own, gain_interval=(-8.0, 9.0)), other), "x")
+    assert idle.reason.endswith("; gate decision.gain of all campaigns together, insufficient data (and 1 more gate: "
+                                "agreement)")  # fmt: skip
+    assert "+720.00" not in idle.reason
+
+
 def test_a_log_of_impressions_has_its_gates_alone() -> None:
     assert standing([PASSED]).lines() == ["PROVED: all 1 required gates passed"]
     lacking = standing([PASSED, gate("fidelity.campaign.roi", "insufficient data")])
@@ -196,6 +222,8 @@ def test_a_test_of_what_was_never_tried_and_one_that_may_not_settle() -> None:
         "brings too few conversions to tell: it would take 84 days, too long to be of use, or a probe 1.5 times as "
         "large (limits.probe)"
     )
+    nearly = sentence(replace(new, cycles=56, settles=False, needed_cycles=70), "EUR", 24)
+    assert "or a probe 1.3 times as large" in nearly, "1.2 times would take 58 days"
     never = sentence(replace(new, cycles=56, settles=False, needed_cycles=84_000), "EUR", 24)
     assert never.endswith("it would take more than ten years, too long to be of use")
     assert sentence(TEST, "EUR", 24) == (

@@ -112,7 +112,10 @@ def test_too_few_weeks_say_how_many_days_more() -> None:
 def test_a_campaign_of_which_nothing_is_sure_does_not_hold_up_another() -> None:
     sure, unsure = judge(), judge(known=10.0)
     assert gates(sure, unsure)["decision.gain"].verdict == "pass"
-    assert gates(unsure, unsure)["decision.gain"].verdict == "insufficient data"
+    both = gates(unsure, unsure)
+    assert both["decision.gain"].verdict == "insufficient data"
+    assert all(", of 2 campaigns together, 90 % interval" in gate.detail for gate in both.values())
+    assert not any("together" in gate.detail for gate in gates(sure, unsure).values())
 
 
 @pytest.mark.parametrize(("margin", "bound"), [(0.01, 0.05), (0.12, 0.12), (0.6, MOST_ALLOWED)])
