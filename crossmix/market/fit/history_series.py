@@ -48,6 +48,8 @@ LONGEST = 400
 """Cycles fitted on, the last of the training period: older ones tell little of today's supply."""
 LEAST_CV = 0.1
 """Least coefficient of variation of a conversion's revenue that is believed."""
+ROUNDED = 0.02
+"""Part of a conversion's worth by which revenue strays where that is set, at most."""
 NEARLY = 1e-4
 """Noise of what is known as it is."""
 _ONE = np.zeros(1, np.int64)
@@ -135,6 +137,14 @@ class History:
         above_T1 = mean_T1 + line.slow_TK[seen_T1].mean() if spend.shape[1] > 1 else np.zeros_like(mean_T1)
         return np.broadcast_to(above_T1, spend.shape), line.moved
 
+    @property
+    def values_set(self) -> bool:
+        """Whether conversions of each cell are worth the same in every cycle, to within rounding: somebody said what
+        one is worth, and that it never moved says nothing of the account."""
+        conversions, revenue = (np.where(self.seen_TK, self.totals_TK[of], 0.0) for of in ("conversions", "revenue"))
+        worth = revenue.sum(0) / np.maximum(conversions.sum(0), 1e-9)
+        return bool((np.abs(revenue - worth * conversions) <= ROUNDED * worth).all())
+
     def steps(self, name: str) -> Array | None:
         """1 before the day from which a platform's rate clearly is another (`rate_steps`), (T, K); `None`: no one's
         is."""
@@ -178,6 +188,8 @@ class History:
 
         first = {name: line(name, slow, None) for name, slow in alone.items()}
         odds = {name: slow.odds(first[name].moved) for name, slow in alone.items()}
+        if self.values_set:
+            odds["value"] = 1.0
         lines = {}
         for name, before in first.items():
             slow = self.slow.beside(one for other, one in odds.items() if other != name)

@@ -94,7 +94,11 @@ def test_both_fits_are_asked_at_todays_money_and_no_curves_end_is_a_wall(monkeyp
 
         return answered
 
-    for name, answer in (("backtest", None), ("changes", (("change",),)), ("retold", lambda _: None)):
+    for name, answer in (
+        ("backtest", SimpleNamespace(cycles=182)),
+        ("changes", (("change",),)),
+        ("retold", lambda _: None),
+    ):
         monkeypatch.setattr(table, name, answering(name, answer))
     monkeypatch.setattr(table, "judged", lambda change, *_, **__: SimpleNamespace(sure=lambda _: False))
     found = table.decided(laptop(), fitted, served, SimpleNamespace())  # type: ignore[arg-type]

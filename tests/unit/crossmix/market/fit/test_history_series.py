@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from crossmix.market.fit.history_series import History
+from crossmix.market.fit.slow import Slow
 from crossmix.market.fit.spend_history import SLOPE
 
 DAYS, PLATFORMS, SEEDS = 182, 4, range(6)
@@ -101,6 +103,7 @@ def test_levels_of_an_account_that_stays_are_known_better_together_than_each_by_
     for seed in SEEDS:
         history = of(totals(seed, still, still))
         kept = history.value()[0]
+        assert history.values_set
         line = history.lines(SLOPES)[0]["value"]
         alone.append(kept.moved)
         together.append(line.moved)
@@ -113,7 +116,9 @@ def test_levels_of_an_account_that_stays_are_known_better_together_than_each_by_
 
 
 def test_each_line_is_asked_beside_the_others_and_what_budgets_say_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    history = of(totals(40_320, np.ones((DAYS, 1)), 1.25 ** np.linspace(-0.5, 0.5, DAYS)[:, None]))
+    table = totals(40_320, np.ones((DAYS, 1)), 1.25 ** np.linspace(-0.5, 0.5, DAYS)[:, None])
+    table["revenue"] = table["revenue"] * np.random.default_rng(2).uniform(0.8, 1.2, table["revenue"].shape)
+    history = of(table)
     _, budgets = history._budgets()
     assert 0.01 < budgets < 0.99
     moved = {"impressions": 0.9, "clicks": 0.2, "conversions": 0.5, "value": 0.03}
@@ -143,6 +148,26 @@ def test_each_line_is_asked_beside_the_others_and_what_budgets_say_comes_after(m
         assert alike == pytest.approx((beside if name == "value" else beside.budgets(budgets)).alike)
         assert law == (None if name == "value" else name)
     assert sorted(name for name, *_ in asked[4:]) == sorted(moved)
+
+
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_value_that_somebody_set_says_nothing_of_the_account(monkeypatch: pytest.MonkeyPatch, varies: bool) -> None:
+    table = totals(40_321, np.ones((DAYS, 1)), np.ones((DAYS, 1)))
+    orders = np.random.default_rng(1).gamma(table["conversions"] / 0.5**2, 20 * 0.5**2)
+    table["revenue"] = np.round(orders if varies else 19.99 * table["conversions"], 2)
+    history, asked = of(table), list[list[float]]()
+    assert history.values_set is not varies
+    beside = Slow.beside
+
+    def listed(slow: Slow, odds: Iterable[float]) -> Slow:
+        asked.append(list(odds))
+        return beside(slow, asked[-1])
+
+    monkeypatch.setattr(Slow, "beside", listed)
+    history.lines(SLOPES)
+    # Impressions, clicks and conversions are asked beside the value, which comes last.
+    assert [one[-1] == 1.0 for one in asked[:3]] == [not varies] * 3
+    assert all(0 < one[-1] < 1 for one in asked[:3] if varies)
 
 
 @pytest.mark.parametrize("seed", [40_310, 40_311, 40_312])
