@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crossmix.allocate import Allocation, LimitChange, explain
 from crossmix.bundle import Bundle, load
 from crossmix.config import ConfigError
+from crossmix.reasons import PlatformShare
 from crossmix.schema import Held, together
 from pipelines.cli import standing as known
 from pipelines.cli.amounts import amount
@@ -256,7 +257,8 @@ def table(
     """
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
-    wide = max(len(platform.reason) for platform in answer.platforms)
+    whys = {one.platform: _why(one, new=one.platform in untried) for one in answer.platforms}
+    wide = max(map(len, whys.values()))
     names = [*(one.platform for one in answer.platforms), *(one.platform for one in held)]
     width = max(len(ALL), *map(len, names))
     otherwise = {} if fit_alone is None else {one.platform: one.share for one in fit_alone.platforms}
@@ -271,9 +273,9 @@ def table(
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
         bounds = "[{:.2f}, {:.2f}]".format(*platform.marginal_roi_interval)
-        marginal, why = f"{platform.marginal_roi:5.2f} {bounds:14}", platform.reason
+        marginal, why = f"{platform.marginal_roi:5.2f} {bounds:14}", whys[platform.platform]
         if platform.platform in untried:
-            marginal, why = f"{'never tried':20}", f"{platform.held}; what it earns is borrowed from others"
+            marginal = f"{'never tried':20}"
         lines.append(
             f"{platform.platform:{width}}  {platform.share:6.1%}"
             f"{f'  {otherwise[platform.platform]:9.1%}' if otherwise else ''}  {platform.amount:10,.2f}"
@@ -306,3 +308,11 @@ def table(
         f"bundle {answer.bundle[:12]}",
     ]
     return "\n".join(lines)
+
+
+def _why(platform: PlatformShare, *, new: bool) -> str:
+    """What holds a share and what more would earn there; of what was never tried, `new`, that its most is a probe."""
+    if not new:
+        return platform.reason
+    probe = ", a probe" if platform.binding == "max" else ""
+    return f"{platform.held}{probe}; what it earns is borrowed from others"

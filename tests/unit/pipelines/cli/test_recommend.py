@@ -58,6 +58,20 @@ def test_it_has_a_column_of_what_differs_from_usual_and_the_reasons_of_the_whole
     assert SEEN not in table(answer)
 
 
+def test_the_most_of_what_was_never_tried_is_a_probe(tmp_path: Path) -> None:
+    bundle = publish(tmp_path / "bundle", market=make_market(seed=3, campaigns=1, platforms=3))
+    statistics = ALLOCATION.statistics(states(make_market(seed=3, campaigns=1, platforms=3), 1).numpy())[0]
+    change = LimitChange(maximum={"p0": 0.02})
+    answer = explain(bundle, statistics, "c0", bundle.responses["c0"], change=change)
+    assert next(one.binding for one in answer.platforms if one.platform == "p0") == "max"
+    rows = {line.split()[0]: line for line in table(answer, frozenset({"p0", "p1"})).splitlines() if line}
+    assert "held at its max of 2.0%, a probe; what it earns is borrowed from others" in rows["p0"]
+    # Of a share that nothing holds none is told, nor of one that was tried.
+    assert "a probe" not in rows["p1"]
+    assert "what it earns is borrowed from others" in rows["p1"]
+    assert "held at its max of 2.0%; the next unit earns" in table(answer)
+
+
 def test_campaigns_that_run_are_summed_by_currency(tmp_path: Path) -> None:
     market = make_market(seed=3, campaigns=2, platforms=2)
     bundle = publish(tmp_path / "bundle", market=market)
