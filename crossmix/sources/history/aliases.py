@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import PurePath
 from types import MappingProxyType
 
 import pandas as pd
@@ -64,6 +65,16 @@ def titled(title: str) -> str | None:
     words = set(re.split(r"[\W_]+", title.casefold()))
     found = {called for called, own in BRANDS.items() if words & (own - AMBIGUOUS)} | (words & OTHER_BRANDS)
     return next(iter(found)) if len(found) == 1 else None
+
+
+def foldered(name: str) -> str | None:
+    """The nearest folder of a file that is called after a platform, as `Meta Ads` in `exports/Meta Ads/2025.csv`.
+
+    Args:
+        name: of the file, of a member of an archive `archive.zip: folder/table.csv`.
+    """
+    folders = [folder.rpartition(": ")[2] for folder in PurePath(name).parts[-2::-1]]
+    return next((folder for folder in folders if titled(folder)), None)
 
 
 def settle(rows: Rows, *, apart: bool) -> Rows:

@@ -401,10 +401,10 @@ def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: 
             ". The export of one platform needs the others' beside it: pass their folder (a file's name is then its "
             "platform), or split among campaigns (--map platform=Campaign)"
         )
-    if set(lacks) == {"impressions", "clicks"}:
+    if {"impressions", "clicks"} <= set(lacks) <= {"impressions", "clicks", "conversions", "revenue"}:
         hint += (
             ". How a platform answers to money is learnt from what the money bought: export impressions and clicks by "
-            "day too; of a platform that has none, as television, their cells stay blank"
+            "day too; of a platform that has none, as television, add these columns and leave their cells blank"
         )
     return DataError(
         f"{lacks[0]}: column is missing from {where!r} (missing: {', '.join(lacks)}); a spend history has "

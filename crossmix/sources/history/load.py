@@ -126,7 +126,7 @@ class _Part:
     """First and last local days of which it has a part, which is left out."""
 
 
-def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
+def _platforms(sheets: Sequence[Sheet], data: Data) -> Sequence[str | None]:
     """What a sheet without a column of platforms is called; `None`: it is the only one.
 
     Sheets of several months of a platform are one: `google_2025-01` and `google_2025-02` are `google`.
@@ -135,13 +135,18 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> list[str | None]:
         return [None] * len(sheets)
     plain = [names.without_period(sheet.stem) for sheet in sheets]
     whole = Path(data.path or "").name.partition(".")[0]
-    called = [name if name else whole for name in plain]
-    titles = [aliases.titled(sheet.title) for sheet in sheets]
-    # Reports that a platform calls alike are told apart by what stands above their rows.
-    own = {name: {title for one, title in zip(called, titles, strict=True) if one == name} for name in called}
+    called = [name or aliases.foldered(sheet.name) or whole for name, sheet in zip(plain, sheets, strict=True)]
+    # Reports that a platform calls alike are told apart by what stands above their rows, or by their folders.
+    called = _apart(called, [aliases.titled(sheet.title) for sheet in sheets])
+    return _apart(called, [aliases.foldered(sheet.name) for sheet in sheets])
+
+
+def _apart(called: Sequence[str], others: Sequence[str | None]) -> list[str]:
+    """Names of which several sheets have one, and other names for it that tell them apart, as those."""
+    own = {name: {other for one, other in zip(called, others, strict=True) if one == name} for name in called}
     return [
-        title if title is not None and len(own[name]) > 1 and None not in own[name] else name
-        for name, title in zip(called, titles, strict=True)
+        other if other is not None and len(own[name]) > 1 and None not in own[name] else name
+        for name, other in zip(called, others, strict=True)
     ]
 
 

@@ -53,6 +53,7 @@ def check(
     unpaid = _unpaid(frame, columns)
     if unpaid:
         sums = frame[frame["platform"].isin(unpaid)][["conversions", "revenue"]].sum()
+        _check_paid(frame[~frame["platform"].isin(unpaid)], unpaid, sums)
         notes.append(
             f"Nothing was ever spent on {', '.join(map(repr, unpaid))}; a split is of money, and the rows are left out "
             f"(conversions {sums['conversions']:,.0f}, revenue {sums['revenue']:,.2f})."
@@ -68,6 +69,17 @@ def check(
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
     return {name: list(values) for name, values in columns.items()}, frame, notes
+
+
+def _check_paid(paid: pd.DataFrame, unpaid: Sequence[str], sums: pd.Series) -> None:
+    """Raise `DataError` where all conversions or all revenue are those of platforms without money."""
+    for name in ("conversions", "revenue"):
+        if len(paid) and sums[name] > 0 and not paid[name].fillna(0).any():
+            raise DataError(
+                f"{name}: all of it ({sums[name]:,.0f}) is booked on {', '.join(map(repr, unpaid))}, where nothing "
+                f"was spent, and {', '.join(sorted(map(str, paid['platform'].unique()))[:4])} have none; give each "
+                "platform that is paid its own results, as its export attributes them"
+            )
 
 
 def _unpaid(frame: pd.DataFrame, columns: Mapping[str, Sequence[str]]) -> list[str]:

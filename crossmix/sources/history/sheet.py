@@ -206,7 +206,7 @@ def without_copies(sheet: Sheet) -> Sheet:
     first: dict[str, int] = {}
     kept, copies = [], []
     for at, name in enumerate(sheet.header):
-        if name and name in first and all(row[at] == row[first[name]] for row in sheet.rows):
+        if sheet.rows and name and name in first and all(row[at] == row[first[name]] for row in sheet.rows):
             copies.append(name)
             continue
         first.setdefault(name, at)

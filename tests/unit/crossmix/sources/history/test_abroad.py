@@ -139,6 +139,18 @@ def test_results_without_money_are_left_out_and_told(tmp_path: Path) -> None:
     assert f"conversions {organic['conversions'].sum():,.0f}, revenue {organic['revenue'].sum():,.2f}" in told
 
 
+@pytest.mark.parametrize("name", ["conversions", "revenue"])
+def test_results_that_are_all_of_what_nobody_paid_for_are_refused(name: str, tmp_path: Path) -> None:
+    """An export of GA4 as one platform, beside those that were paid and claim nothing."""
+    sums = PLAIN.groupby("date", as_index=False)[["conversions", "revenue"]].sum()
+    unpaid = sums.assign(platform="GA4", spend=0, impressions=0, clicks=0)
+    table = pd.concat([PLAIN.assign(**{name: 0}), unpaid])
+    (tmp_path / "history.csv").write_text(table.to_csv(index=False))
+    said = rf"{name}: all of it \({sums[name].sum():,.0f}\) is booked on 'GA4', where nothing was spent, and search, "
+    with pytest.raises(DataError, match=said):
+        taken(tmp_path / "history.csv")
+
+
 def _with(**columns: object) -> str:
     return PLAIN.assign(**columns).to_csv(index=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -105,3 +106,27 @@ def test_names_of_other_platforms_are_none_of_a_brand() -> None:
     assert brand("Facebook / Meta Ads") == brand("fb")
     assert brand("X (formerly Twitter)") == brand("twitter.com")
     assert brand("ads") is None
+
+
+@pytest.mark.parametrize("file", ["report.csv", "2025.csv"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_of_one_name_are_of_the_platforms_of_their_folders(file: str, packed: bool, tmp_path: Path) -> None:
+    """`exports/meta/report.csv` beside `exports/bing/report.csv`, whose campaigns have names of their own."""
+    path = tmp_path / "exports"
+    for name, rows in WORLD.groupby("platform"):
+        under = path / str(name)
+        under.mkdir(parents=True)
+        rows.assign(campaign=f"{name} brand").drop(columns="platform").to_csv(under / file, index=False)
+    if packed:
+        path = Path(shutil.make_archive(str(tmp_path / "all"), "zip", path))
+    history = load(config("laptop", ["data.source=spend", f"data.path={path}"]).data)
+    pd.testing.assert_frame_equal(totals(history), WORLD.groupby("platform")[FIGURES].sum().astype(float))
+
+
+def test_files_of_a_month_in_a_folder_of_the_month_are_of_their_own_names(tmp_path: Path) -> None:
+    for (month, name), rows in WORLD.groupby([WORLD["date"].str[:7], "platform"]):
+        under = tmp_path / str(month)
+        under.mkdir(exist_ok=True)
+        rows.drop(columns="platform").to_csv(under / f"{name}.csv", index=False)
+    history = load(config("laptop", ["data.source=spend", f"data.path={tmp_path}"]).data)
+    pd.testing.assert_frame_equal(totals(history), WORLD.groupby("platform")[FIGURES].sum().astype(float))

@@ -164,6 +164,18 @@ def test_files_of_one_platform_each_are_one_history(tmp_path: Path) -> None:
         taken(tmp_path / "no*.csv")
 
 
+def test_a_file_of_dates_and_spend_alone_is_told_how_television_is_told(tmp_path: Path) -> None:
+    """An agency's sheet beside exports: what ran without clicks has blank cells, what has clicks is to tell them."""
+    written(tmp_path, PLAIN.to_csv(index=False), "exports.csv")
+    television = pd.DataFrame({"date": PLAIN["date"].unique(), "Spend": 300.25})
+    written(tmp_path, television.to_csv(index=False), "TV.csv")
+    with pytest.raises(DataError, match=r"impressions: .*TV\.csv.* as television, add these columns and leave their"):
+        taken(tmp_path)
+    blank = television.assign(impressions="", clicks="", conversions="", revenue="")
+    written(tmp_path, blank.to_csv(index=False), "TV.csv")
+    assert taken(tmp_path).days.query("platform == 'TV'")["spend"].sum() == 300.25 * len(television)
+
+
 def test_a_table_without_campaigns_is_no_campaign_of_all_beside_others(tmp_path: Path) -> None:
     for name, rows in PLAIN.groupby("platform"):
         own = rows.drop(columns="platform")
