@@ -11,22 +11,31 @@ from crossmix.bundle import Bundle
 from crossmix.evaluate.gates.case import CRITERIA, Case
 from crossmix.evaluate.judge import Record
 from crossmix.evaluate.stats.off_policy import ENOUGH
-from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS, Criterion, Gate
+from crossmix.verdicts import FAIL, INSUFFICIENT, NOT_APPLICABLE, PASS, Criterion, Gate
+
+NOTHING = 1e-3
+"""Part of the oracle's revenue below which even its own lead over a competitor is nothing to win."""
 
 
 def beats_competitors(case: Case) -> Iterator[Gate]:
-    """A gate per competitor that is not clairvoyant: the policy earns more, surely."""
+    """A gate per competitor that is not clairvoyant: the policy earns more, surely. Where limits leave next to nothing
+    to win, to the oracle neither, a tie is no failure: there it is not known whether the policy would."""
+    ahead = -case.policies["oracle"]["difference"]["mean"]
     for name, row in case.policies.items():
         if name == "policy" or row["clairvoyant"]:
             continue
         mean, (low, high) = row["difference"]["mean"], row["difference"]["ci95"]
+        tie = low <= 0 and abs(mean) < NOTHING and ahead + mean < NOTHING
+        nothing = (
+            f"; even the oracle earns {ahead + mean:+.4f} more than it: limits leave nothing to win" if tie else ""
+        )
         yield case.gate(
             f"policy.beats.{name}",
             mean,
             "95 % interval of the difference above 0",
-            PASS if low > 0 else FAIL,
+            PASS if low > 0 else INSUFFICIENT if tie else FAIL,
             f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] of the oracle's revenue, "
-            f"{len(case.records[name].total_NPQ)} market seeds",
+            f"{len(case.records[name].total_NPQ)} market seeds{nothing}",
         )
 
 

@@ -158,3 +158,34 @@ class Waiting:
 def test_latency_is_processor_time() -> None:
     """Waiting, as on a machine that does other work, refuses no policy."""
     assert gates.measure_latency_ms(Waiting(0.02), calls=20) <= 5  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("lead", "low", "oracle", "verdict"),
+    [
+        (0.01, 0.002, 0.02, "pass"),
+        (0.00002, 0.00001, 0.0, "pass"),
+        # One platform a campaign: all split alike, to the last digits.
+        (-0.00005, -0.00006, 0.0, "insufficient data"),
+        (0.0, -0.0001, 0.0004, "insufficient data"),
+        # The oracle shows that there is something to win.
+        (-0.00005, -0.00006, 0.03, "fail"),
+        (-0.02, -0.03, 0.0, "fail"),
+    ],
+)
+def test_where_even_the_oracle_has_nothing_to_win_a_tie_is_no_failure(
+    lead: float, low: float, oracle: float, verdict: str
+) -> None:
+    """`oracle`: its lead over the policy."""
+    told = {
+        "uniform": {"clairvoyant": False, "difference": {"mean": lead, "ci95": (low, lead + (lead - low))}},
+        "oracle": {"clairvoyant": True, "difference": {"mean": -oracle, "ci95": (-oracle, -oracle)}},
+    }
+    case = SimpleNamespace(
+        policies=told,
+        records={"uniform": SimpleNamespace(total_NPQ=np.zeros((4, 1, 1)))},
+        gate=lambda name, value, threshold, verdict, detail: Gate(name, value, threshold, verdict, True, detail),
+    )
+    (gate,) = gates.beats_competitors(case)  # type: ignore[arg-type]
+    assert (gate.name, gate.verdict) == ("policy.beats.uniform", verdict)
+    assert ("limits leave nothing to win" in gate.detail) == (verdict == "insufficient data")
