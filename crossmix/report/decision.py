@@ -131,7 +131,7 @@ def splits(one: Answered, decision: Decision) -> Table:
     ]
     total = [("num", share(1)), ("num", money(own.budget))] * 2
     rows.append((Cell("together"), *(Cell(text, kind) for kind, text in total), Cell("", "num")))
-    coming = "splits the coming cycle, by the market fitted on all the history, so that its shares may be others"
+    coming = "splits the coming cycle, with the drift that the policy sees in it, so that its shares may be others"
     if not own.proved and any(other.proved for other in decision.campaigns):
         coming = "keeps today’s split to one point, as only of other campaigns a change was proved"
     elif one.standing.keep:

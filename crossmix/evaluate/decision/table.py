@@ -45,9 +45,10 @@ class Decided:
     def within(self, market: Market) -> Market:
         """The market with limits that keep its splits within what was proved, where any campaign's change was.
 
-        Shares that the change raises may rise so far and no further, those that it lowers may fall so far; campaigns
-        of which nothing was proved stay as today. What was never tried has a probe at most. Where nothing was proved at
-        all the limits are the market's.
+        Of a part of the way, or one without a platform never tried, shares that the change raises may rise so far and
+        no further, those that it lowers may fall so far; where the whole way is proved its drift is followed freely;
+        campaigns of which nothing was proved stay as today. What was never tried has a probe at most. Where nothing
+        was proved at all the limits are the market's.
         """
         if not any(self.proved):
             return market

@@ -80,7 +80,11 @@ def test_todays_split_stands_beside_the_recommended_one_with_amounts() -> None:
     ("own", "names", "caption"),
     [
         (DOUBTED, ("Today: keep it", "By the fit alone, not recommended"), "allocate OUT keeps today’s split."),
-        (LIKELY, ("Today", "By the fit, not proved"), "so that its shares may be others."),
+        (
+            LIKELY,
+            ("Today", "By the fit, not proved"),
+            "with the drift that the policy sees in it, so that its shares may be others.",
+        ),
     ],
     ids=["keep", "plausible"],
 )
