@@ -67,13 +67,14 @@ def titled(title: str) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def foldered(name: str) -> str | None:
+def foldered(name: str, below: str) -> str | None:
     """The nearest folder of a file that is called after a platform, as `Meta Ads` in `exports/Meta Ads/2025.csv`.
 
     Args:
         name: of the file, of a member of an archive `archive.zip: folder/table.csv`.
+        below: the folder that is read; what lies above it says nothing.
     """
-    folders = [folder.rpartition(": ")[2] for folder in PurePath(name).parts[-2::-1]]
+    folders = [folder.rpartition(": ")[2] for folder in PurePath(name.removeprefix(below)).parts[-2::-1]]
     return next((folder for folder in folders if titled(folder)), None)
 
 

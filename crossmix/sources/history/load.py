@@ -135,10 +135,11 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> Sequence[str | None]:
         return [None] * len(sheets)
     plain = [names.without_period(sheet.stem) for sheet in sheets]
     whole = Path(data.path or "").name.partition(".")[0]
-    called = [name or aliases.foldered(sheet.name) or whole for name, sheet in zip(plain, sheets, strict=True)]
+    folders = [aliases.foldered(sheet.name, str(Path(data.path or ""))) for sheet in sheets]
+    called = [name or folder or whole for name, folder in zip(plain, folders, strict=True)]
     # Reports that a platform calls alike are told apart by what stands above their rows, or by their folders.
     called = _apart(called, [aliases.titled(sheet.title) for sheet in sheets])
-    return _apart(called, [aliases.foldered(sheet.name) for sheet in sheets])
+    return _apart(called, folders)
 
 
 def _apart(called: Sequence[str], others: Sequence[str | None]) -> list[str]:

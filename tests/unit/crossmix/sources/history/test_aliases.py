@@ -10,6 +10,7 @@ import pytest
 
 from crossmix.config import load as config
 from crossmix.schema import DataError
+from crossmix.sources.history import aliases
 from crossmix.sources.history.aliases import brand
 from crossmix.sources.history.load import History, load
 from tests.support.bent_histories import planted
@@ -112,13 +113,14 @@ def test_names_of_other_platforms_are_none_of_a_brand() -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_files_of_one_name_are_of_the_platforms_of_their_folders(file: str, packed: bool, tmp_path: Path) -> None:
     """`exports/meta/report.csv` beside `exports/bing/report.csv`, whose campaigns have names of their own."""
-    path = tmp_path / "exports"
+    path = tmp_path / "Google Drive" / "exports"
     for name, rows in WORLD.groupby("platform"):
         under = path / str(name)
         under.mkdir(parents=True)
         rows.assign(campaign=f"{name} brand").drop(columns="platform").to_csv(under / file, index=False)
     if packed:
         path = Path(shutil.make_archive(str(tmp_path / "all"), "zip", path))
+    assert aliases.foldered(str(path / "shop" / file), str(path)) is None
     history = load(config("laptop", ["data.source=spend", f"data.path={path}"]).data)
     pd.testing.assert_frame_equal(totals(history), WORLD.groupby("platform")[FIGURES].sum().astype(float))
 
