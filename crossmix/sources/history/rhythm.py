@@ -62,8 +62,8 @@ def _mixed(longer: str, daily: str, period: str) -> str:
 
 
 def _gaps(rows: pd.DataFrame) -> list[int]:
-    known = sorted(set(rows["day"].dt.date))
-    return [(later - earlier).days for earlier, later in pairwise(known)]
+    found: list[int] = np.diff(np.unique(rows["day"].to_numpy("datetime64[D]"))).astype(int).tolist()
+    return found
 
 
 def _step(rows: pd.DataFrame, edges: Collection[int]) -> int:
@@ -86,18 +86,19 @@ def _changed(frame: pd.DataFrame) -> str | None:
     """A platform's or campaign's rows that are days for a time and weeks for another."""
     keys = [name for name in ("platform", "campaign") if name in frame]
     sums = frame.groupby([*keys, "day"], sort=True)["spend"].sum().reset_index()
-    for key, rows in sums.groupby(keys):
-        gaps = rows["day"].diff(-1).dt.days.abs().to_numpy()[:-1]
+    days, spends = sums["day"].to_numpy("datetime64[D]"), sums["spend"].to_numpy()
+    for key, at in sorted(sums.groupby(keys).indices.items(), key=lambda group: str(group[0])):
+        day, spend = days[at], spends[at]
+        gaps = np.diff(day).astype(int)
         if (gaps == WEEK).sum() < WEEKS or (gaps == DAY).sum() < DAYS:
             continue
         edges = np.flatnonzero(np.diff(gaps)) + 1
         runs = [run for run in np.split(np.arange(len(gaps)), edges) if gaps[run[0]] == WEEK]
         weeks = np.concatenate([run for run in runs if len(run) >= WEEKS] or [np.array([], int)])
-        spend = rows["spend"].to_numpy()
         usual = np.median(spend[:-1][gaps == DAY])
         if len(weeks) and usual > 0 and LIKE_WEEKS[0] <= np.median(spend[weeks]) / usual <= LIKE_WEEKS[1]:
             name = " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)
-            first, last = (rows["day"].iloc[at].date() for at in (weeks[0], weeks[-1]))
+            first, last = (day[place].item() for place in (weeks[0], weeks[-1]))
             return (
                 f"date: {name} has a row a week from {first} to {last}, which spends "
                 f"{np.median(spend[weeks]) / usual:.1f} times as much as a row does on its other days; a day's row and "
