@@ -130,7 +130,15 @@ class Data:
 
 
 OF_HISTORIES = (
-    *("columns", "dates", "decimal", "repeated", "timezone", "idle_days", "campaigns", "campaign_groups", "accept"),
+    "columns",
+    "dates",
+    "decimal",
+    "repeated",
+    "timezone",
+    "idle_days",
+    "campaigns",
+    "campaign_groups",
+    "accept",
 )
 """Keys of `Data` that say how a spend history is read; other sources refuse them."""
 SOURCE_TASKS = ("split", "journeys")

@@ -92,7 +92,7 @@ class AllCampaigns:
 
 
 def of_all(splits: Sequence[Allocation], held: Sequence[Held]) -> list[AllCampaigns]:
-    """Totals of campaigns that run, one for each currency, in the order of their names.
+    """Totals of campaigns that run, one for each currency that any money is in, in the order of their names.
 
     Args:
         held: money that no split moves, of all campaigns together.
@@ -102,6 +102,9 @@ def of_all(splits: Sequence[Allocation], held: Sequence[Held]) -> list[AllCampai
     found = []
     for currency in currencies:
         own = [one for one in splits if one.currency == currency]
+        budget = math.fsum(one.budget for one in own)
+        if budget <= 0:
+            continue
         by: dict[str, float] = {}
         for platform in (part for one in own for part in one.platforms):
             by[platform.platform] = by.get(platform.platform, 0.0) + platform.amount
@@ -109,7 +112,7 @@ def of_all(splits: Sequence[Allocation], held: Sequence[Held]) -> list[AllCampai
             AllCampaigns(
                 currency=currency,
                 campaigns=len(own),
-                budget=math.fsum(one.budget for one in own),
+                budget=budget,
                 platforms=dict(sorted(by.items(), key=lambda item: -item[1])),
                 expected_revenue=math.fsum(one.expected_revenue for one in own),
                 static_revenue=math.fsum(one.static_revenue for one in own),

@@ -35,7 +35,7 @@ def sheets(data: Data) -> tuple[list[Sheet], str]:
 
     found: list[Sheet] = []
     doubtful: list[Sheet] = []
-    others: dict[str, DataError] = dict.fromkeys(empty, DataError(""))
+    others: dict[str, DataError] = {name: beside.no_table(name) for name in empty}
     with tempfile.TemporaryDirectory(prefix="crossmix-unpacked-") as folder:
         for name, file in files.items():
             try:
@@ -53,7 +53,7 @@ def sheets(data: Data) -> tuple[list[Sheet], str]:
                 if any(beside.may_be_spend(table, one.path, data.columns.values()) for table in tables):
                     found += tables
                 else:
-                    others[shown] = NoTableError("")
+                    others[shown] = beside.no_table(shown)
                     doubtful += tables
     if not (found or doubtful):
         raise next(iter(others.values()))

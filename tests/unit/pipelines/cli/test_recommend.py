@@ -28,6 +28,7 @@ from pipelines.cli.recommend import (
     in_all,
     table,
 )
+from pipelines.cli.totals import of_all
 from tests.support.markets import make_market
 from tests.support.planned_bundles import publish, states
 from tests.unit.crossmix.evaluate.decision.test_standing import LACKS, OWN, PASSED, decision
@@ -110,6 +111,8 @@ def test_campaigns_that_run_are_summed_by_currency(tmp_path: Path) -> None:
     assert "\nwith 50.00 EUR that is held: 450.00 in all\n" in in_all(held)[0]
     mixed = [held[0], replace(held[2], allocation=replace(second, currency="USD"))]  # type: ignore[type-var]
     assert [one["held"] for one in json.loads(as_json(mixed))[0]["all_campaigns"]] == [None, None]
+    # Where no money is there are no shares of it.
+    assert of_all([replace(one, budget=0.0) for one in (first, second)], ()) == []
     assert in_all([Answer(first, None), over]) == []
     assert in_all([Answer(first, None), Answer(replace(second, currency="USD"), None)]) == []
 

@@ -151,3 +151,13 @@ def test_data_that_cannot_be_read_is_an_error_that_names_it(name: str, tmp_path:
 def test_alone_it_is_refused_by_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=name):
         taken(put(tmp_path, name, NO_DATA[name]))
+
+
+def test_a_folder_of_other_things_alone_is_refused_by_the_name_of_one(tmp_path: Path) -> None:
+    for at, names in enumerate([("placeholder.txt", "mixed.json"), ("notes.txt", "placeholder.txt")]):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(str(NO_DATA[name]))
+        with pytest.raises(DataError, match=r"'\w+\.\w+' has no table of spend in it; pass a table with a header"):
+            taken(folder)
