@@ -154,7 +154,7 @@ def test_alone_it_is_refused_by_name(name: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_other_things_alone_is_refused_by_the_name_of_one(tmp_path: Path) -> None:
-    for at, names in enumerate([("placeholder.txt", "mixed.json"), ("notes.txt", "placeholder.txt")]):
+    for at, names in enumerate([("placeholder.txt", "empty_lists.json"), ("notes.txt", "placeholder.txt")]):
         folder = tmp_path / str(at)
         folder.mkdir()
         for name in names:
