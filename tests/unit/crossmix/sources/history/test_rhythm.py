@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from crossmix.schema import DataError
+from crossmix.sources.history import rhythm
 from tests.support.bent_histories import planted
 from tests.unit.crossmix.sources.history.test_load import FIGURES, assert_same, taken, written
 
@@ -93,3 +94,13 @@ def test_a_platform_that_ran_on_mondays_alone_for_a_time_has_no_weeks(tmp_path: 
 def test_months_are_no_days_without_weekends(tmp_path: Path) -> None:
     months = together(YEAR, "M")
     assert_same(taken(written(tmp_path, months.to_csv(index=False))), months)
+
+
+def test_many_rows_of_a_day_are_no_rhythm() -> None:
+    """Twelve campaigns a day on every platform: eleven of twelve rows come no day after the one before."""
+    day = pd.date_range("2025-01-06", periods=60)
+    cells = pd.MultiIndex.from_product([day, ["search", "video"], [f"c{c}" for c in range(12)]])
+    rows = cells.to_frame(index=False, name=["day", "platform", "campaign"]).assign(spend=10.0, impressions=900.0)
+    assert rhythm.periods(rows) is None
+    weekly = (rows["platform"] == "video") & (rows["day"].dt.weekday > 0)
+    assert str(rhythm.periods(rows[~weekly])).startswith("date: video has a row a week and search a row a day")

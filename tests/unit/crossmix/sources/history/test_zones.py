@@ -19,6 +19,7 @@ WRITTEN = {
     "pandas": str,
     "bigquery": lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC",
     "seconds": lambda at: str(at.value // 10**9),
+    "offset": lambda at: at.tz_convert("Asia/Kolkata").isoformat(),
 }
 
 
