@@ -35,6 +35,8 @@ FACTORS = (0.5, 1.0, 2.0)
 """Of today's budget, at which revenue is asked for."""
 STEEP = (0.02, 0.98)
 """Elasticities that a log-log regression is let have, so that its best split is inside."""
+DATASET, MARKET = "dataset", "market"
+"""Folders of what the steps leave."""
 PYMC = "pymc_marketing"
 SLOW = 2400.0
 """Seconds of the clock that PyMC-Marketing is given for a history, where nobody says otherwise."""
@@ -68,26 +70,16 @@ def product(world: World, folder: Path) -> Answer:
     Raises:
         ValueError: the history is refused; the message says why.
     """
-    csv, dataset, fitted = folder / "history.csv", folder / "dataset", folder / "market"
-    world.frame.to_csv(csv, index=False)
-    config = load("laptop", ["data.source=spend", f"data.path={csv}", *world.settings])
-    dataset.mkdir()
-    fitted.mkdir()
     began = time.process_time()
-    market = fitted_market(config, dataset, fitted)
+    config, market = _read(world, folder)
     scenes = {name: whatif.make_scene(market, name) for name in market.campaigns}
-    budget_C = world.today_CP.sum(1) * world.days_per_row
-    answers = {name: whatif.best_split(scenes[name], float(budget_C[c])) for c, name in _campaigns(world, market)}
+    answers = _answers(world, market, scenes)
     seconds = time.process_time() - began
     began = time.process_time()
-    judged = _judged(config, dataset, fitted, market)
+    judged = _judged(config, folder / DATASET, folder / MARKET, market)
     judging = time.process_time() - began
-    split_CP = np.zeros_like(world.today_CP)
-    for c, name in _campaigns(world, market):
-        for plan in answers[name].best.platforms:
-            split_CP[c, world.platforms.index(plan.platform)] = plan.amount.value / world.days_per_row
     return Answer(
-        split_CP=split_CP,
+        split_CP=_split(world, market, answers),
         promised=sum(one.best.revenue.value for one in answers.values()) / world.days_per_row,
         today=sum(scene.budget for scene in scenes.values()) / world.days_per_row,
         intervals=_intervals(world, {c: scenes[name] for c, name in _campaigns(world, market)}),
@@ -96,6 +88,39 @@ def product(world: World, folder: Path) -> Answer:
         sure=max(one.probability for one in judged.campaigns),
         judging=judging,
     )
+
+
+def recommended(world: World, folder: Path) -> Array:
+    """The project's split of today's budgets, (C, P), without what `product` works out beside it.
+
+    Raises:
+        ValueError: the history is refused; the message says why.
+    """
+    _, market = _read(world, folder)
+    scenes = {name: whatif.make_scene(market, name) for name in market.campaigns}
+    return _split(world, market, _answers(world, market, scenes))
+
+
+def _read(world: World, folder: Path) -> tuple[Config, Market]:
+    csv = folder / "history.csv"
+    world.frame.to_csv(csv, index=False)
+    config = load("laptop", ["data.source=spend", f"data.path={csv}", *world.settings])
+    for name in (DATASET, MARKET):
+        (folder / name).mkdir()
+    return config, fitted_market(config, folder / DATASET, folder / MARKET)
+
+
+def _answers(world: World, market: Market, scenes: dict[str, whatif.Scene]) -> dict[str, whatif.BudgetAnswer]:
+    budget_C = world.today_CP.sum(1) * world.days_per_row
+    return {name: whatif.best_split(scenes[name], float(budget_C[c])) for c, name in _campaigns(world, market)}
+
+
+def _split(world: World, market: Market, answers: dict[str, whatif.BudgetAnswer]) -> Array:
+    split_CP = np.zeros_like(world.today_CP)
+    for c, name in _campaigns(world, market):
+        for plan in answers[name].best.platforms:
+            split_CP[c, world.platforms.index(plan.platform)] = plan.amount.value / world.days_per_row
+    return split_CP
 
 
 def _judged(config: Config, dataset: Path, fitted: Path, served: Market) -> Decided:

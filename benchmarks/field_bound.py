@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks._field_answers import product
+from benchmarks._field_answers import recommended
 from benchmarks._field_kinds import KINDS, Kind
 from benchmarks._field_posterior import Families, elasticity, seen, split
 from benchmarks._field_worlds import World, world
@@ -68,7 +68,7 @@ def history(kind: str, seed: int) -> dict[str, Any]:
         result["probability of Hill"] = Families.of(seen(made)).probability
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            splits[PRODUCT] = product(made, Path(scratch)).split_CP
+            splits[PRODUCT] = recommended(made, Path(scratch))
         except ValueError as error:  # a refusal in one sentence; a fault is none and ends the benchmark
             result["refused"] = str(error)
     return result | {"regret": {who: made.regret(split_CP) for who, split_CP in splits.items()}}
