@@ -23,8 +23,21 @@ from scipy.special import logsumexp
 from benchmarks._field_responses import NOISE, Array, best
 from benchmarks._field_worlds import PERSISTENCE, World
 
-HALF, EXPONENT, FADED = (0.4, 1.0), (1.1, 1.6), (0.64, 0.72)
-"""Uniform laws of `_field_worlds`: Hill's half and exponent, and the power by which conversions follow clicks."""
+
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """Uniform, from and to: of Hill's half and exponent, and of the power by which conversions follow clicks."""
+
+    half: tuple[float, float]
+    exponent: tuple[float, float]
+    faded: tuple[float, float]
+
+
+PLANTED = Laws((0.4, 1.0), (1.1, 1.6), (0.64, 0.72))
+"""Those of `_field_worlds`."""
+WIDE = Laws((0.2, 3.0), (1.0, 2.0), (0.36, 1.0))
+"""Of who must do for accounts of every kind: responses that hardly bend where they are seen, or long have, and powers
+from those of `spread` to none."""
 ELASTICITY = (0.36, 0.93)
 """Of money, from and to: those of the kind `spread`, and all that a reader knows who must do for every kind."""
 POINTS = 41
@@ -78,9 +91,11 @@ def seen(made: World) -> list[Seen]:
     return told
 
 
-def hill(one: Seen) -> Read:
+def hill(one: Seen, laws: Laws = PLANTED) -> Read:
     """Conversions per click of Hill's curve: x^(k-1) / (x^k + half^k) of x = spend over the reference."""
-    half, k = (grid.ravel() for grid in np.meshgrid(np.linspace(*HALF, POINTS), np.linspace(*EXPONENT, POINTS)))
+    half, k = (
+        grid.ravel() for grid in np.meshgrid(np.linspace(*laws.half, POINTS), np.linspace(*laws.exponent, POINTS))
+    )
 
     def per_click(spend: Array) -> Array:
         x = spend[..., None] / one.reference
@@ -89,9 +104,9 @@ def hill(one: Seen) -> Read:
     return _by_clicks(one, per_click(one.spend), lambda spend: one.rate * spend[..., None] * per_click(spend))
 
 
-def power(one: Seen) -> Read:
+def power(one: Seen, laws: Laws = PLANTED) -> Read:
     """Conversions as a power of clicks."""
-    eta = np.linspace(*FADED, POINTS)
+    eta = np.linspace(*laws.faded, POINTS)
     noise = (one.clicks / (one.rate * one.spend))[:, None] ** eta
     return _by_clicks(
         one,
@@ -153,8 +168,8 @@ class Families:
     power: list[Read]
 
     @classmethod
-    def of(cls, platforms: list[Seen]) -> Families:
-        return cls([hill(one) for one in platforms], [power(one) for one in platforms])
+    def of(cls, platforms: list[Seen], laws: Laws = PLANTED) -> Families:
+        return cls([hill(one, laws) for one in platforms], [power(one, laws) for one in platforms])
 
     @property
     def probability(self) -> float:

@@ -10,9 +10,9 @@ from scipy.special import logsumexp
 from scipy.stats import poisson
 
 from benchmarks._field_kinds import KINDS, Kind
-from benchmarks._field_posterior import EXPONENT, FADED, HALF, POINTS, Families, Seen, elasticity, hill, power, seen
+from benchmarks._field_posterior import PLANTED, POINTS, WIDE, Families, Laws, Seen, elasticity, hill, power, seen
 from benchmarks._field_worlds import World, world
-from benchmarks.field_bound import EITHER, FAMILY, OTHER, PRODUCT, TODAY, history, of_kind, readers, table
+from benchmarks.field_bound import EITHER, FAMILY, FAR, OTHER, PRODUCT, TODAY, history, of_kind, readers, table
 
 LONG = 900
 """Days after which a history tells nearly all."""
@@ -36,13 +36,16 @@ def by_hand(one: Seen, per_click_TG: np.ndarray[Any, Any]) -> float:
     return float(logsumexp(likely) - np.log(per_click_TG.shape[1]) + np.log(level[1] - level[0]))
 
 
-def test_the_evidence_of_two_laws_differs_as_an_integral_by_hand_says() -> None:
+@pytest.mark.parametrize("laws", [PLANTED, WIDE])
+def test_the_evidence_of_two_laws_differs_as_an_integral_by_hand_says(laws: Laws) -> None:
     one = bought([3.0, 0.0, 9.0, 4.0, 14.0], [20.0, 10.0, 60.0, 45.0, 80.0])
-    half, k = (grid.ravel() for grid in np.meshgrid(np.linspace(*HALF, POINTS), np.linspace(*EXPONENT, POINTS)))
+    half, k = (
+        grid.ravel() for grid in np.meshgrid(np.linspace(*laws.half, POINTS), np.linspace(*laws.exponent, POINTS))
+    )
     x = one.spend[:, None] / one.reference
     bends = by_hand(one, x ** (k - 1) / (x**k + half**k))
-    fades = by_hand(one, one.clicks[:, None] ** (np.linspace(*FADED, POINTS) - 1))
-    assert hill(one).evidence - power(one).evidence == pytest.approx(bends - fades, abs=1e-6)
+    fades = by_hand(one, one.clicks[:, None] ** (np.linspace(*laws.faded, POINTS) - 1))
+    assert hill(one, laws).evidence - power(one, laws).evidence == pytest.approx(bends - fades, abs=1e-6)
 
 
 @pytest.mark.parametrize(("family", "fading", "low", "high"), [("hill", False, 0.999, 1), ("power", True, 0, 0.001)])
@@ -79,7 +82,7 @@ def test_a_world_that_no_bound_is_worked_out_of_is_refused(kind: str) -> None:
 def test_a_history_is_split_by_everyone() -> None:
     played = history("hill-56-days", 41000)
     assert played["refused"] is None
-    assert set(played["regret"]) == {PRODUCT, TODAY, FAMILY, OTHER, EITHER}
+    assert set(played["regret"]) == {PRODUCT, TODAY, FAMILY, OTHER, EITHER, FAR}
     assert all(-1e-6 < loss < 1 for loss in played["regret"].values())
     assert played["regret"][TODAY] == pytest.approx(
         world("hill-56-days", 41000).regret(world("hill-56-days", 41000).today_CP)
@@ -88,22 +91,22 @@ def test_a_history_is_split_by_everyone() -> None:
 
 def test_means_are_over_the_histories_that_the_product_answers() -> None:
     def one(refused: str | None, **regret: float) -> dict[str, Any]:
-        named = {PRODUCT: "product", TODAY: "today", EITHER: "either"}
+        named = {PRODUCT: "product", TODAY: "today", FAR: "far"}
         told = {who: regret[short] for who, short in named.items() if short in regret}
         return {"kind": "hill", "refused": refused, "regret": told, "probability of Hill": 0.5}
 
     row = of_kind(
         [
-            one(None, product=0.02, today=0.05, either=0.01),
-            one("too short", today=0.9, either=0.8),
-            one(None, product=0.04, today=0.03, either=0.02),
+            one(None, product=0.02, today=0.05, far=0.01),
+            one("too short", today=0.9, far=0.8),
+            one(None, product=0.04, today=0.03, far=0.02),
         ]
     )
     assert (row["histories"], row["refused"]) == (3, 1)
-    assert row["regret"][EITHER]["mean"] == pytest.approx(0.015)
+    assert row["regret"][FAR]["mean"] == pytest.approx(0.015)
     assert row["product over bound"] == pytest.approx(2.0)
     assert row["product less bound"]["mean"] == pytest.approx(0.015)
-    assert row["worse than today"] == {PRODUCT: 1, TODAY: 0, EITHER: 0}
+    assert row["worse than today"] == {PRODUCT: 1, TODAY: 0, FAR: 0}
     told = table({"seeds": [1, 3], "kinds": {"hill": row, "steady": of_kind([one("too short")])}})
     assert "3.00 [" in told
     assert "2.00" in told
