@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossmix import listening
 from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
@@ -158,7 +159,7 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     """Serve until SIGTERM.
 
     Args:
-        started: called with a line once it answers.
+        started: called with a line once its port is open, and once it answers.
     """
     from serving import app as server
     from serving.live.live import Live
@@ -176,8 +177,26 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
         _lead(live, start, settings)
     address = f"http://{settings.host}:{settings.port}"
     what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
-    digest = start.champion.current.bundle.digest[:12]
-    server.run(live, settings, lambda: started(f"serving {digest} at {address} ({what}), SIGTERM ends it"))
+    serving = partial(_answers, live, started, f"at {address} ({what}), SIGTERM ends it")
+    server.run(live, settings, partial(_opened, live, started, serving, address))
+    if start.champion.asked.under_way:
+        listening.leave()
+
+
+def _answers(live: Live, started: Callable[[str], None], where: str) -> None:
+    started(f"serving {live.bundle.digest[:12]} {where}")
+
+
+def _opened(live: Live, started: Callable[[str], None], serving: Callable[[], None], address: str) -> None:
+    """The port is open: what serves is told, or what is waited for, until something does."""
+    from serving.live.awaited import Awaiting
+
+    why = live.awaited()
+    if why is None:
+        serving()
+        return
+    started(f"{address} is open and answers 503: {why}; it goes on by itself, SIGTERM ends it")
+    live.watch(Awaiting(live.awaited, serving))
 
 
 def serve_kinds(

@@ -78,6 +78,8 @@ class Backtest:
     """Of the history."""
     held_out: int
     """Cycles after those that the market was fitted on."""
+    span: tuple[str, str] = ("", "")
+    """ISO 8601 dates of the first and the last of them; twice "": not known."""
 
     @property
     def miss(self) -> float:
