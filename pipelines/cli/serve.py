@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -179,7 +179,12 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
     serving = partial(_answers, live, started, f"at {address} ({what}), SIGTERM ends it")
     server.run(live, settings, partial(_opened, live, started, serving, address))
-    if start.champion.asked.under_way:
+    _end(live.kinds.values(), start.champion.asked.under_way)
+
+
+def _end(kinds: Iterable[KindChampion], asking: bool = False) -> None:
+    """End the process where a registry's answer is still under way: all is written, and nobody waits for it."""
+    if asking or any(one.state == "starting" for one in kinds):
         listening.leave()
 
 
@@ -229,6 +234,7 @@ def serve_alone(alone: Alone, settings: Settings, started: Callable[[str], None]
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {' and '.join(alone.kinds)} at {address} (/serving tells which versions), SIGTERM ends it"
     server.run(alone, settings, lambda: started(line), application)
+    _end(alone.kinds.values())
 
 
 def kinds_of(

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from kserve import InferInput, InferRequest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from crossmix.clock import MemoryClock, wall
@@ -110,6 +112,7 @@ def test_grpc_says_that_it_is_not_ready(run: Run, gate: Gate) -> None:
     live = made(run, gate)
     app = application(live, Settings())
     servicer = Servicer(app.state.data_plane, app.state.repository)
+    question = InferRequest("policy", [InferInput("campaign_id", [1], "BYTES", [CAMPAIGNS[0]])]).to_grpc()
 
     async def ask() -> tuple[bool, bool, bool]:
         server = await servicer.ServerReady(pb.ServerReadyRequest(), None)
@@ -119,7 +122,7 @@ def test_grpc_says_that_it_is_not_ready(run: Run, gate: Gate) -> None:
 
     assert asyncio.run(ask()) == (False, False, False)
     with pytest.raises(NoChampionError, match="model policy: no version serves yet: registry: not asked yet"):
-        asyncio.run(servicer.ModelInfer(pb.ModelInferRequest(model_name="policy"), None))
+        asyncio.run(servicer.ModelInfer(question, SimpleNamespace(invocation_metadata=list)))
     gate.open.set()
     live.follow_champion()
     live.reload()

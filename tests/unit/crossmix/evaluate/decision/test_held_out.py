@@ -25,8 +25,8 @@ SPAN = ("2025-05-06", "2025-06-30")
 OTHERWISE: dict[str, Any] = {"off": (-0.9, 0.9), "off_error": 0.02}
 SENTENCE = (
     "money moved in the 8 held-out weeks (2025-05-06 to 2025-06-30) answered otherwise than in the time before them: "
-    "on a +70.00 was expected of the change, and by what came it is +11.36; by it the change earns -66.72 in all, at most "
-    "-64.52: run again with more weeks, or make the first test, as only money moved on purpose settles it"
+    "on a +70.00 was expected of the change, and by what came it is +11.36; by it the change earns -66.72 in all, "
+    "at most -64.52: run again with more weeks, or make the first test, as only money moved on purpose settles it"
 )
 SINCE = (
     "tiktok began on 2025-05-20, within the held-out weeks: its revenue before is borrowed from like platforms, so "
