@@ -10,18 +10,12 @@ Shapes: C campaigns, P platforms, T cycles.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from crossmix.artifacts.decided import Contradiction
+from crossmix.evaluate.decision.backtest import date
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
-
-
-def date(log: Log, cycle: int) -> str:
-    """ISO 8601 date on which a cycle of the log starts."""
-    start = pd.Timestamp(log.meta.start).tz_localize(None) + pd.Timedelta(hours=cycle * log.meta.cycle_hours)
-    return str(start.date())
 
 
 def began(fitted: Market, served: Market, log: Log) -> tuple[tuple[str | None, ...], ...]:
@@ -66,4 +60,4 @@ def contradiction(one: Judged) -> Contradiction | None:
     )
 
 
-__all__ = ["began", "contradiction", "date"]
+__all__ = ["began", "contradiction"]

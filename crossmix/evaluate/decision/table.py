@@ -14,7 +14,7 @@ from crossmix.evaluate.decision.backtest import Backtest, backtest
 from crossmix.evaluate.decision.change import changes, retold
 from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
-from crossmix.evaluate.decision.held_out import began, contradiction, date
+from crossmix.evaluate.decision.held_out import began, contradiction
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
@@ -115,7 +115,6 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
     found, proved, reasons = [], [], []
-    test = replace(test, span=(date(log, test.cycles - test.held_out), date(log, test.cycles - 1)))
     began_CP = began(fitted, served, log)
     for slot, parts in enumerate(changes(reached, tried_CP, probe=config.limits.probe)):
         earlier = retold(market, slot)

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from crossmix.artifacts import Decision
-from crossmix.evaluate.decision.held_out import began, contradiction, date
+from crossmix.evaluate.decision.backtest import date
+from crossmix.evaluate.decision.held_out import began, contradiction
 from crossmix.evaluate.decision.held_out_told import borrowed, contradicted
 from crossmix.evaluate.decision.standing import standing
 from tests.support.decisions import judge as judged_file
