@@ -162,6 +162,7 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
         started: called with a line once its port is open, and once it answers.
     """
     from serving import app as server
+    from serving.live.awaited import telling
     from serving.live.live import Live
 
     # The thread that pushes imports torch, and SciPy, imported meanwhile, fails on a torch that is there by half.
@@ -169,7 +170,8 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
         for name in needed if settings.role in roles else ():
             import_module(name)
     live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
-    live.start()
+    with telling(start.champion.asked.told):
+        live.start()
     if settings.role in server.ANSWERING:
         live.follow_kinds(kinds_of(start.own, start.kinds, start.clock, start.features))
     _push(live, start, settings)

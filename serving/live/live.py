@@ -223,7 +223,7 @@ class Live:
         if not self.champion.ready:
             return f"no version serves yet: {self.champion.awaited}"
         why, _ = self._database.trouble
-        if self._database.lost and not self.snapshot.planned:
+        if self._database.lost and self.snapshot.revision < 0 and not self.snapshot.planned:
             return f"no campaign has been read yet: database: {why}"
         return None
 
