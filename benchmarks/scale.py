@@ -84,7 +84,9 @@ def measure(out: Path, campaigns: int, events: int, times: int, built: Path | No
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(out), "--port", str(port)]
-        with running([*command, "--grpc-port", "0", "--folder", str(folder)], f"{url}/healthz", folder / "log") as one:
+        with running(
+            [*command, "--grpc-port", "0", "--folder", str(folder)], f"{url}/v2/health/ready", folder / "log"
+        ) as one:
             process = psutil.Process(one.pid)
             settled = _settled(folder, campaigns, process)
             resident = {"settled": process.memory_info().rss / 2**20}

@@ -130,8 +130,10 @@ def running(command: list[str], url: str, log: Path | None = None) -> Iterator[s
                 try:
                     with urllib.request.urlopen(url, timeout=5):
                         break
-                except urllib.error.HTTPError:
-                    break
+                except urllib.error.HTTPError as error:
+                    if error.code != 503:
+                        break
+                    time.sleep(0.2)  # its port is open, and it cannot answer yet
                 except OSError:
                     time.sleep(0.2)
             else:
@@ -157,7 +159,9 @@ def _bare(bundle: Path) -> Iterator[tuple[int, int]]:
 def _served(out: Path, folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(out), "--port", str(port), "--grpc-port", "0"]
-    with running([*command, "--folder", str(folder)], f"http://127.0.0.1:{port}/healthz", folder / "log") as process:
+    with running(
+        [*command, "--folder", str(folder)], f"http://127.0.0.1:{port}/v2/health/ready", folder / "log"
+    ) as process:
         time.sleep(5)  # imports of the watchers' threads
         yield process.pid, port
 

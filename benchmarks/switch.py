@@ -120,7 +120,7 @@ def measure(out: Path, times: int) -> dict[str, Any]:
         folder, port = Path(scratch), free_port()
         command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(out), "--port", str(port)]
         command += ["--grpc-port", "0", "--folder", str(folder)]
-        with running(command, f"http://127.0.0.1:{port}/healthz", folder / "log"):
+        with running(command, f"http://127.0.0.1:{port}/v2/health/ready", folder / "log"):
             asked, file = Asked(port), folder / "serving.db"
             worlds = {"idle": _idle, "queued": lambda: _queued(asked), "locked": lambda: _locked(asked, file)}
             rows = {name: [_turn(asked, file, world) for _ in range(times)] for name, world in worlds.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from crossmix.config import ConfigError
 
@@ -55,6 +57,28 @@ def bound(host: str, port: int) -> socket.socket:
         raise ConfigError(f"--port {port}: it cannot be bound on {host} ({error.strerror}); name another") from None
     listener.set_inheritable(True)
     return listener
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """SIGTERM ends the process at once while the block runs, before `serve` takes it over.
+
+    A container's first process would not hear it: the system gives it no default. To be used on the main thread.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: leave(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def leave(status: int = 0) -> NoReturn:
+    """End the process now, whatever its threads wait for: the interpreter's own end waits for those of pools, as of a
+    download that does not come."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(status)
 
 
 async def serve(app: Any, listener: socket.socket, grace_seconds: int) -> None:

@@ -131,7 +131,7 @@ def data_plane(live: Live, settings: Settings) -> tuple[Any, Any]:
             return live.kinds[model].version
         return live.trial.version if model == CANARY else live.version
 
-    return Plane(registry, version), ModelRepositoryExtension(model_registry=registry)
+    return Plane(registry, version, live), ModelRepositoryExtension(model_registry=registry)
 
 
 def _routers(live: Live, settings: Settings) -> list[Any]:

@@ -35,6 +35,29 @@ class PlatformChange(Part):
     """Probability that its spend follows its own demand, so that money moves its sales less than they rise with it."""
     demand_led: bool = False
     """Whether that is what most keeps the change from being sure."""
+    began: str | None = None
+    """ISO 8601 date of its first cycle with spend, where that lies within the held-out weeks: what the fit of the time
+    before them says of it is borrowed from like platforms; null: it began before, or was never tried."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contradiction(Part):
+    """Money that moved in the held-out weeks and answered otherwise than the fit of the time before them says, so that
+    the change surely loses by it; currency per cycle."""
+
+    since: str
+    until: str
+    """ISO 8601 dates of the first and the last held-out cycle; "": not known."""
+    platform: str
+    """On which the change loses most by it."""
+    expected: float
+    """What the change brings there by that fit."""
+    came: float
+    """By the answer to money that those weeks show."""
+    gain: float
+    """Of the whole change, by that answer."""
+    at_most: float
+    """Its upper end, of 97.5 %."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +116,8 @@ class CampaignDecision(Part):
     """Why nothing is said to be proved, whatever the draws say; null: nothing stands against it."""
     ended: str | None = None
     """ISO 8601 date of the last cycle with spend of a campaign that is over: its budget here is what it spent then."""
+    contradicted: Contradiction | None = None
+    """What of the held-out weeks speaks against the change whatever all of the history says; null: nothing does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,10 @@ class RegistryError(ValueError):
     """The registry cannot do what was asked; the message names what is missing and the remedy."""
 
 
+class NoVersionError(RegistryError):
+    """The registry answers, and has no such version or alias."""
+
+
 @contextmanager
 def tracking_at(uri: str) -> Iterator[None]:
     """MLflow's global address is `uri`, then what it was: its stores use it inside, whatever the client was told."""

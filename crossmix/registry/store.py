@@ -30,10 +30,12 @@ from crossmix.registry.mlflow_door import (
     LARGEST_PARAM,
     LARGEST_TAG,
     NOTHING,
+    NoVersionError,
     RegistryError,
     open_mlflow,
     tracking_at,
 )
+from crossmix.registry.scratch import prefix
 from crossmix.registry.version import Version, compare, rollback_to
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
@@ -220,12 +222,12 @@ class Registry:
             raise bundle_module.BundleError(f"{target}: holds other files; fetch into an empty folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch,
+            tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix(target)) as folder,
             tracking_at(self.uri),
         ):
             source = f"{self._client.get_model_version_download_uri(self.model, str(wanted.number))}/artifacts/bundle"
             try:
-                came = Path(open_mlflow().artifacts.download_artifacts(artifact_uri=source, dst_path=scratch))
+                came = Path(open_mlflow().artifacts.download_artifacts(artifact_uri=source, dst_path=folder))
             except Exception as error:  # MLflow's stores raise their own kinds each
                 raise RegistryError(
                     f"{self.model} version {wanted.number}: {source} cannot be read ({error}); "
@@ -441,5 +443,5 @@ class Registry:
         number = int(version) if str(version).isdigit() else self._alias(str(version))
         if number is None or number not in numbers:
             there = ", ".join(map(str, numbers)) or "none yet: run `crossmix run` first"
-            raise RegistryError(f"{self.model}: no version or alias {version!r}; registered versions: {there}")
+            raise NoVersionError(f"{self.model}: no version or alias {version!r}; registered versions: {there}")
         return number

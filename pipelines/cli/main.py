@@ -260,7 +260,9 @@ def serve(
     set_: Set = None,
 ) -> None:
     """Serve the champion behind the 7:3 experiment: page, KServe endpoints, feedback, in one process."""
-    with readable_errors():
+    from crossmix.listening import ends_at_once
+
+    with readable_errors(), ends_at_once():
         from crossmix.config import ConfigError
         from pipelines.cli.serve import Start, serve_alone, serve_kinds, task_of
         from pipelines.cli.serve import serve as run_server

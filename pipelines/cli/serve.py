@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossmix import listening
 from crossmix.clock import Clock, ClockError, clock_of
 from crossmix.config import Config, ConfigError, load
 from pipelines import local
@@ -158,9 +159,10 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
     """Serve until SIGTERM.
 
     Args:
-        started: called with a line once it answers.
+        started: called with a line once its port is open, and once it answers.
     """
     from serving import app as server
+    from serving.live.awaited import telling
     from serving.live.live import Live
 
     # The thread that pushes imports torch, and SciPy, imported meanwhile, fails on a torch that is there by half.
@@ -168,7 +170,8 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
         for name in needed if settings.role in roles else ():
             import_module(name)
     live = Live(start.config, start.own, start.database, start.champion, start.features, start.clock, start.named)
-    live.start()
+    with telling(start.champion.asked.told):
+        live.start()
     if settings.role in server.ANSWERING:
         live.follow_kinds(kinds_of(start.own, start.kinds, start.clock, start.features))
     _push(live, start, settings)
@@ -176,8 +179,31 @@ def serve(start: Start, settings: Settings, started: Callable[[str], None]) -> N
         _lead(live, start, settings)
     address = f"http://{settings.host}:{settings.port}"
     what = "the page; /openapi.json" if settings.role in server.LEADING else f"as {settings.role}; /openapi.json"
-    digest = start.champion.current.bundle.digest[:12]
-    server.run(live, settings, lambda: started(f"serving {digest} at {address} ({what}), SIGTERM ends it"))
+    serving = partial(_answers, live, started, f"at {address} ({what}), SIGTERM ends it")
+    server.run(live, settings, partial(_opened, live, started, serving, address))
+    _end(live.kinds.values(), start.champion.asked.under_way)
+
+
+def _end(kinds: Iterable[KindChampion], asking: bool = False) -> None:
+    """End the process where a registry's answer is still under way: all is written, and nobody waits for it."""
+    if asking or any(one.state == "starting" for one in kinds):
+        listening.leave()
+
+
+def _answers(live: Live, started: Callable[[str], None], where: str) -> None:
+    started(f"serving {live.bundle.digest[:12]} {where}")
+
+
+def _opened(live: Live, started: Callable[[str], None], serving: Callable[[], None], address: str) -> None:
+    """The port is open: what serves is told, or what is waited for, until something does."""
+    from serving.live.awaited import Awaiting
+
+    why = live.awaited()
+    if why is None:
+        serving()
+        return
+    started(f"{address} is open and answers 503: {why}; it goes on by itself, SIGTERM ends it")
+    live.watch(Awaiting(live.awaited, serving))
 
 
 def serve_kinds(
@@ -210,6 +236,7 @@ def serve_alone(alone: Alone, settings: Settings, started: Callable[[str], None]
     address = f"http://{settings.host}:{settings.port}"
     line = f"serving {' and '.join(alone.kinds)} at {address} (/serving tells which versions), SIGTERM ends it"
     server.run(alone, settings, lambda: started(line), application)
+    _end(alone.kinds.values())
 
 
 def kinds_of(

@@ -92,6 +92,8 @@ def of_registry(
     from crossmix.registry.store import Registry
     from serving import app as server
     from serving.http import logs
+    from serving.live.asked import Asked
+    from serving.live.awaited import telling
     from serving.live.beside import Beside
     from serving.live.champion import Champion
 
@@ -107,15 +109,19 @@ def of_registry(
     prepare()
     logs.write_to()
     clock = clock_for(first)
-    beside = Beside(own / "features", lambda: Registry.of(first, own), online)
+    beside, asked = Beside(own / "features", lambda: Registry.of(first, own), online), Asked()
     try:
-        champion = Champion(own, lambda: Registry.of(first, own).connected(), None, clock)
-        beside.start(champion.current.version)
+        with telling(asked.told):
+            champion = Champion(own, lambda: Registry.of(first, own).connected(), None, clock, asked)
+            asked.begin(f"the features of version {champion.current.version} are fetched")
+            beside.start(champion.current.version)
     except ValueError:  # our own, a sentence each
         raise
     except Exception as error:  # MLflow's stores raise their own kinds each
         why = sentence(error)
         raise ConfigError(f"--registry {uri}: it cannot be read ({why}); start it, or name another") from None
+    finally:
+        asked.end()
     config = server.config_of(_config(champion.current.bundle.config, first, values, overrides))
     return Start(
         config=config,

@@ -66,18 +66,17 @@ class Process:
                 f"{self.name}: ended with status {self.popen.returncode} ({last}); {self.log} has it all"
             )
 
-    def answers(self, url: str) -> None:
-        """Wait until it answers there; raises `ProcessError`."""
+    def answers(self, url: str, path: str = "/healthz") -> None:
+        """Wait until it answers there with status 200; raises `ProcessError`."""
         deadline = time.monotonic() + START_SECONDS
         # One client: making one reads certificates, which takes more of a core than the start that is waited for.
         with httpx.Client(base_url=url, timeout=5) as client:
             while time.monotonic() < deadline:
                 self.check()
-                try:
-                    if client.get("/healthz").status_code == 200:
+                with contextlib.suppress(httpx.HTTPError):  # it does not listen yet
+                    if client.get(path).status_code == 200:
                         return
-                except httpx.HTTPError:
-                    time.sleep(LOOK_SECONDS)
+                time.sleep(LOOK_SECONDS)
         raise ProcessError(f"{self.name}: no answer in {START_SECONDS:g} s; {self.log} says what it does")
 
     def cpu_seconds(self) -> float:

@@ -290,7 +290,7 @@ def serve(household: Household, run: Path) -> str:
     port = free_port()
     process = household.start("serve", "serve", str(run), "--port", str(port), "--grpc-port", "0")
     url = f"http://127.0.0.1:{port}"
-    process.answers(url)
+    process.answers(url, "/v2/health/ready")
     return url
 
 

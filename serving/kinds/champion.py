@@ -21,6 +21,7 @@ from crossmix import files
 from crossmix.background import sentence
 from crossmix.bundle import BundleError
 from crossmix.clock import Clock, wall
+from crossmix.registry import scratch
 from serving.kinds.answering import Answering
 from serving.kinds.known import Known
 
@@ -73,6 +74,7 @@ class KindChampion:
     ) -> None:
         self.known, self.folder, self.clock = known, Path(folder) / "kinds" / known.kind, clock
         self.features = features
+        scratch.sweep(self.folder)
         self.trouble: str | None = None
         """Why another than the champion serves, or none; `None`: the champion does, or there is none."""
         self._make = registry

@@ -12,6 +12,10 @@ ASK_SECONDS = 15.0
 """Whoever has the registry asked waits so long at most for all of them together; what comes later counts then."""
 
 
+END_SECONDS = 5.0
+"""How long rounds under way have in all once it ends."""
+
+
 class Following:
     """The loops.
 
@@ -45,5 +49,6 @@ class Following:
             loop.stop()
         for one in self.kinds:
             one.stop()
+        until = time.monotonic() + END_SECONDS
         for loop in self._loops:
-            loop.join(5)
+            loop.join(max(until - time.monotonic(), 0.0))

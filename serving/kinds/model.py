@@ -26,13 +26,9 @@ class KindModel(Served):
         super().__init__(champion.kind, None)
         self.champion = champion
 
-    async def healthy(self) -> bool:
-        """Whether a bundle serves."""
-        return self.champion.ready
-
-    def absent(self) -> NoChampionError:
+    def missing(self) -> NoChampionError | None:
         """Why no bundle serves."""
-        return self.champion.absent()
+        return None if self.champion.ready else self.champion.absent()
 
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None

@@ -3,7 +3,8 @@
 The registry is asked every few seconds. A new champion is fetched, verified and put in the old one's place between two
 answers; one that does not verify, or was made for another state layout, is refused and the old one keeps serving. While
 the registry is away the last good bundle serves, also after a restart: it lies in the server's own folder. A server
-asks before it answers (`ask`); until it has, that is its trouble.
+asks before it answers (`ask`); until it has, that is its trouble. A run's own bundle, whose version nobody knows before
+the registry was asked, answers nothing until then (`ready`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from crossmix import files
 from crossmix.background import sentence
 from crossmix.bundle import Bundle, BundleError
 from crossmix.clock import Clock, wall
+from crossmix.registry import scratch
+from crossmix.registry.mlflow_door import NoVersionError
+from serving.live.asked import Asked
 
 if TYPE_CHECKING:
     from crossmix.registry.store import Registry
@@ -54,16 +58,24 @@ class Champion:
         registry: makes the registry's client; `None`: `fallback` serves for good.
         fallback: a bundle's folder for the first start without a registry.
         clock: the time from which on a bundle serves.
+        asked: takes what the registry is asked, for who waits meanwhile.
 
     Raises:
         BundleError: nothing can serve: no registry, no kept bundle, no fallback.
     """
 
     def __init__(
-        self, folder: Path, registry: Callable[[], Registry] | None, fallback: Path | None, clock: Clock = wall
+        self,
+        folder: Path,
+        registry: Callable[[], Registry] | None,
+        fallback: Path | None,
+        clock: Clock = wall,
+        asked: Asked | None = None,
     ) -> None:
         self.folder = Path(folder) / "bundles"
         self.clock = clock
+        self.asked = asked or Asked()
+        scratch.sweep(self.folder)
         self.trouble: str | None = None
         self.since: float | None = None
         self._make = registry
@@ -77,10 +89,22 @@ class Champion:
         self._promotion: Mapping[str, str] = {}
         self.spare: Path | None = None
         """A bundle's folder that stays, beside the newest."""
+        self._settled = registry is None
+        """Which version serves is known, or that the registry has none."""
         kept = self._kept()
         self.current = self._first(fallback) if kept is None else kept
         if self._make is not None and self._registry is None:
             self._ill("registry: not asked yet", told=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether what serves may answer: its version is known, or the registry said that it has no champion."""
+        return self._settled or self.current.version is not None
+
+    @property
+    def awaited(self) -> str:
+        """What the registry is asked just now, or why it was not answered, in a sentence."""
+        return self.asked.told() or self.trouble or "registry: not asked yet"
 
     def ask(self, seconds: float) -> bool:
         """`refresh`, for which nobody waits longer than so many seconds; what comes later counts when it comes.
@@ -108,9 +132,11 @@ class Champion:
         with self._lock:
             try:
                 try:
+                    self.asked.begin("its client is made")
                     registry = self._registry = self._registry or self._make()
                 finally:
                     self._made.set()
+                self.asked.begin("it is asked for its champion")
                 champion = registry.get("champion")
                 self._promotion = champion.promotion
                 if champion.digest == self.current.bundle.digest:
@@ -122,18 +148,28 @@ class Champion:
                 if self._lately_refused(champion.digest):
                     return False
                 return self._follow(registry, champion)
+            except NoVersionError as error:
+                self._settled = True
+                self._ill(f"registry: {sentence(error)}{self._unnamed()}")
+                return False
             except Exception as error:  # MLflow's stores raise their own kinds each
                 self._registry = None
                 self._ill(f"registry: {sentence(error)}{self._unnamed()}")
                 return False
+            finally:
+                self.asked.end()
 
     def promotion(self) -> Mapping[str, str]:
         """`actor` and `reason` of what made the champion, as the registry noted it; empty where it is not known."""
         return self._promotion
 
     def _unnamed(self) -> str:
-        """Why answers have no version, where they have none."""
-        return "" if self.current.version is not None else "; the run's own bundle serves, of an unknown version"
+        """Why answers have no version, or why there are none, where it is so."""
+        if self.current.version is not None:
+            return ""
+        if self._settled:
+            return "; the run's own bundle serves, of an unknown version"
+        return "; nothing is answered until it says which version serves"
 
     def _lately_refused(self, digest: str) -> bool:
         if self._refused is None or self._refused[0] != digest:
@@ -186,11 +222,13 @@ class Champion:
         return loaded
 
     def _follow(self, registry: Registry, champion: Version) -> bool:
+        self._fetches(champion)
         try:
             loaded = self._fetched(registry, champion.number, champion.digest)
         except BundleError as error:
             self._refused = (champion.digest, time.monotonic())
-            self._ill(f"bundle: version {champion.number} is refused, the last good one serves ({sentence(error)})")
+            rest = "the last good one serves" if self.ready else "and there is no other to answer by"
+            self._ill(f"bundle: version {champion.number} is refused, {rest} ({sentence(error)})")
             return False
         self.current = Serving(loaded, champion.number, self.clock().timestamp())
         self._note(self.current)
@@ -209,12 +247,21 @@ class Champion:
                 _log.warning("%s does not serve: %s", fallback, error)
         if self._make is None:
             raise BundleError(f"bundle: {fallback} holds none; name a bundle's folder or a registry with a champion")
-        self._registry = self._make()
-        champion = self._registry.get("champion")
-        loaded = self._registry.fetch(champion.number, self.folder / champion.digest[:16])
+        try:
+            self.asked.begin("its client is made")
+            self._registry = self._make()
+            self.asked.begin("it is asked for its champion")
+            champion = self._registry.get("champion")
+            self._fetches(champion)
+            loaded = self._registry.fetch(champion.number, self.folder / champion.digest[:16])
+        finally:
+            self.asked.end()
         serving = Serving(loaded, champion.number, self.clock().timestamp())
         self._note(serving)
         return serving
+
+    def _fetches(self, champion: Version) -> None:
+        self.asked.begin(f"version {champion.number} is fetched", self.folder / champion.digest[:16])
 
     def _kept(self) -> Serving | None:
         """What served last, if it still verifies."""

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossmix.background import Loop
+from crossmix.background import FINISHED, Loop
 from crossmix.bundle import Bundle
 from crossmix.clock import Clock, wall
 from crossmix.config import Config
@@ -34,7 +34,7 @@ from serving.campaigns import service as campaigns_module
 from serving.campaigns.lane import Lane
 from serving.canary.trial import Trial
 from serving.feedback.gaps import NOTHING, Gaps, Missing
-from serving.kinds.champion import KindChampion
+from serving.kinds.champion import KindChampion, NoChampionError
 from serving.kinds.following import Following
 from serving.live.begun import Begun
 from serving.live.champion import Champion
@@ -55,7 +55,8 @@ PROBE_SECONDS = 5.0
 """Where nobody writes, how often it is tried whether one could."""
 EARLIER_SECONDS = 0.5
 FIRST_SECONDS = 5.0
-"""How long a server that starts waits for the registry."""
+"""How long a server that starts keeps its port closed for the registry. What takes longer it waits for with an open
+one, and says so where it cannot answer without (`Live.ready`)."""
 
 
 class Live:
@@ -212,6 +213,24 @@ class Live:
         """`troubles`, and what feedback lacks of any campaign: the first of it, and how much more there is."""
         return [*self.troubles(), *self.gaps.troubles()]
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer: by a version that is known, of campaigns that were read."""
+        return self.awaited() is None
+
+    def awaited(self) -> str | None:
+        """What it lacks to answer, in a sentence; `None`: nothing. What it has once it keeps, whatever is away then."""
+        if not self.champion.ready:
+            return f"no version serves yet: {self.champion.awaited}"
+        why, _ = self._database.trouble
+        if self._database.lost and self.snapshot.revision < 0 and not self.snapshot.planned:
+            return f"no campaign has been read yet: database: {why}"
+        return None
+
+    def absent(self) -> NoChampionError:
+        """Why it cannot answer; raised as 503 (`serving.protocol.plane`)."""
+        return NoChampionError(self.awaited() or "it was not ready a moment ago; ask again")
+
     # ---- keeping it true ---------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
@@ -294,7 +313,15 @@ class Live:
             ("earlier cycles reader", self.read_earlier, EARLIER_SECONDS),
         ):
             self.watch(Loop(name, seconds, work))
+        if self._loops.driven and not self.champion.ready:
+            # By a clock that stands nobody would ask the registry again.
+            self.watch(Loop("first version", settings.watch_seconds, self._first_version))
         self._loops.start()
+
+    def _first_version(self) -> object:
+        if not self.champion.ready:
+            self.follow_champion()
+        return FINISHED if self.champion.ready else None
 
     def follow_kinds(self, kinds: Iterable[KindChampion]) -> None:
         """Serve and follow the champions of other kinds too, beside the rest: nothing here waits for any of them, and

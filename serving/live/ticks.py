@@ -7,6 +7,7 @@ whenever it has moved; by either a tick comes at once when it is asked for. A lo
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ PARTS = ("recorder", "database reader", "registry reader", "pusher", "feature st
 """Loops of a tick in their order, so that each has what those before it did; others go at their own pace."""
 STANDING = ("recorder", "database reader")
 """Those that go on while a driven clock stands: what others may have changed, and what was answered."""
+END_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 """How often a driven clock is looked at."""
 
@@ -60,11 +62,12 @@ class Ticks:
             self.add(Loop("clock", LOOK_SECONDS, self._follow))
 
     def stop(self) -> None:
-        """End all loops."""
+        """End all loops; rounds under way have `END_SECONDS` in all."""
         for loop in self:
             loop.stop()
+        until = time.monotonic() + END_SECONDS
         for loop in self:
-            loop.join(timeout=5)
+            loop.join(timeout=max(until - time.monotonic(), 0.0))
 
     def tick(self) -> dict[str, Any]:
         """A round of every part, in order; what came of it, as plain data. A part's trouble stops no other."""

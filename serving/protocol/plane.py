@@ -47,14 +47,12 @@ class Plane(DataPlane):  # type: ignore[misc]
     Args:
         model_registry: KServe's repository of models.
         serving: the registry's version that a model of this name serves; `None`: the bundle is of no registry.
-        alone: what says whether the server is ready, where it serves no split; `None`: it does, and is.
+        readiness: what says whether the server is ready.
     """
 
-    def __init__(
-        self, model_registry: Any, serving: Callable[[str], int | None], alone: Readiness | None = None
-    ) -> None:
+    def __init__(self, model_registry: Any, serving: Callable[[str], int | None], readiness: Readiness) -> None:
         super().__init__(model_registry=model_registry)
-        self._serving, self._alone = serving, alone
+        self._serving, self._readiness = serving, readiness
         self._server_name, self._server_version = "crossmix", installed("crossmix")
 
     def metadata(self) -> dict[str, Any]:
@@ -69,23 +67,26 @@ class Plane(DataPlane):  # type: ignore[misc]
 
     async def ready(self) -> bool:
         """Whether the server can answer anything; where it cannot that is raised, with the reason (503)."""
-        if self._alone is not None and not self._alone.ready:
-            raise self._alone.absent()
+        if not self._readiness.ready:
+            raise self._readiness.absent()
         return True
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
         """Whether it can answer; where nothing of its kind serves that is raised, with the reason (503)."""
-        ready = bool(await super().model_ready(model_name, disable_predictor_health_check))
-        absent = getattr(self.get_model_from_registry(model_name), "absent", None)
-        if not ready and absent is not None:
-            raise absent()
-        return ready
+        missing = self.get_model_from_registry(model_name).missing()
+        if missing is not None:
+            raise missing
+        return bool(await super().model_ready(model_name, disable_predictor_health_check))
 
     def check_version(self, model_name: str, version: str | None) -> None:
-        """Raise `ModelNotFound` for a model or, where one is named, a version that is not there."""
-        self.get_model_from_registry(model_name)
+        """Raise `ModelNotFound` for a model or, where one is named, a version that is not there; which is there nobody
+        knows of a model that cannot answer yet, so that `NoChampionError` is raised then."""
+        model = self.get_model_from_registry(model_name)
         serving = self._serving(model_name)
         if version and version != str(serving):
+            missing = model.missing()
+            if serving is None and missing is not None:
+                raise missing
             raise UnknownVersionError(model_name, version, serving)
 
 
@@ -99,8 +100,8 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
             return pb.ServerReadyResponse(ready=False)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
-        self._data_plane.check_version(request.name, request.version)
         try:
+            self._data_plane.check_version(request.name, request.version)
             return await super().ModelReady(request, context)
         except NoChampionError:
             return pb.ModelReadyResponse(ready=False)

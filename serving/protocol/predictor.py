@@ -17,7 +17,7 @@ import math
 import struct
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from kserve import InferOutput, InferRequest, InferResponse, Model
@@ -30,6 +30,10 @@ from crossmix.state import Layout
 from serving.allocation import question
 from serving.allocation.answer import Answerer
 from serving.allocation.question import Question, QuestionError
+from serving.kinds.champion import NoChampionError
+
+if TYPE_CHECKING:
+    from serving.live.live import Live
 
 Predictions = list[dict[str, Any]]
 
@@ -57,9 +61,16 @@ class Served(Model):  # type: ignore[misc]
         self._seconds = PREDICT_HIST_TIME.labels(**get_labels(name))
 
     def load(self) -> bool:
-        """Ready as long as a bundle serves."""
-        self.ready = True
-        return self.ready
+        """Whether it can answer: nothing is loaded here."""
+        return self.missing() is None
+
+    def missing(self) -> NoChampionError | None:
+        """Why it cannot answer; `None`: it can."""
+        return None
+
+    async def healthy(self) -> bool:
+        """Whether it can answer."""
+        return self.missing() is None
 
     async def __call__(
         self, body: Any, headers: Mapping[str, str] | None = None, verb: InferenceVerb = InferenceVerb.PREDICT
@@ -88,10 +99,16 @@ class ArmModel(Served):
         super().__init__(name, on_answer)
         self.answerer = answerer
 
+    def missing(self) -> NoChampionError | None:
+        """Why the server is not ready."""
+        return missing_of(self.name, self.answerer.live)
+
     def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> Any:
-        """Answer a V1 body or a V2 request."""
+        """Answer a V1 body or a V2 request; raises `NoChampionError` until the server is ready."""
+        if (missing := self.missing()) is not None:
+            raise missing
         try:
             questions = read(payload, self.answerer.live.bundle.layout)
             for one in questions:
@@ -111,6 +128,12 @@ class ArmModel(Served):
 
     def get_output_types(self) -> list[dict[str, Any]]:
         return output_types()
+
+
+def missing_of(name: str, live: Live) -> NoChampionError | None:
+    """Why a model of the split cannot answer; `None`: it can."""
+    why = live.awaited()
+    return None if why is None else NoChampionError(f"model {name}: {why}")
 
 
 def read(payload: Any, layout: Layout) -> list[Question]:

@@ -24,8 +24,18 @@ from serving.allocation.task import begins_of
 from serving.assignment.arms import ExperimentError
 from serving.assignment.users import check, hashed
 from serving.http.client import AsyncClient, AwayError, RefusedError
+from serving.kinds.champion import NoChampionError
 from serving.live.live import Live
-from serving.protocol.predictor import Predictions, Served, input_types, output_types, plain, tensors, written
+from serving.protocol.predictor import (
+    Predictions,
+    Served,
+    input_types,
+    missing_of,
+    output_types,
+    plain,
+    tensors,
+    written,
+)
 
 ARM_HEADER = "x-crossmix-arm"
 
@@ -101,10 +111,16 @@ class RouterModel(Served):
         super().__init__(name, on_answer)
         self.live, self.arms = live, arms
 
+    def missing(self) -> NoChampionError | None:
+        """Why the server is not ready."""
+        return missing_of(self.name, self.live)
+
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: dict[str, str] | None = None
     ) -> Any:
-        """Put every user into an arm and answer from it."""
+        """Put every user into an arm and answer from it; raises `NoChampionError` until the server is ready."""
+        if (missing := self.missing()) is not None:
+            raise missing
         try:
             questions, users, raw = _read(payload, self.live.bundle.layout)
             assigned = [self._assign(question, user) for question, user in zip(questions, users, strict=True)]

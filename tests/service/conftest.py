@@ -63,7 +63,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers; what still runs at the end is killed."""
     started: list[Server] = []
 
-    def start(run: Run, *arguments: str) -> Server:
+    def start(run: Run, *arguments: str, path: str = "/v2/health/ready") -> Server:
         port, grpc_port, log = free_port(), free_port(), tmp_path / f"server{len(started)}.log"
         command = [sys.executable, "-m", "pipelines.cli.main", "serve", str(run.out), "--port", str(port)]
         with log.open("wb") as stream:
@@ -79,7 +79,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         while time.monotonic() < deadline:
             assert process.poll() is None, log.read_text()
             try:
-                with urllib.request.urlopen(f"{server.url}/healthz", timeout=60):
+                with urllib.request.urlopen(f"{server.url}{path}", timeout=60):
                     return server
             except OSError:  # refused, or cut off, or no answer yet
                 time.sleep(0.2)

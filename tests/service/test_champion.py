@@ -13,11 +13,14 @@ import pytest
 
 from crossmix import bundle as bundles
 from crossmix.bundle import BundleError
+from crossmix.registry import scratch
 from crossmix.registry.mlflow_door import RegistryError
 from crossmix.registry.store import Registry
 from crossmix.state import ALLOCATION, KINDS
 from serving.live.champion import Champion
 from tests.support.serving_run import Run, save_bundle
+
+UNTOLD = "; nothing is answered until it says which version serves"
 
 
 def champion(run: Run, registry: Any = None) -> Champion:
@@ -67,11 +70,64 @@ def test_a_registry_that_hangs_is_away_after_the_bound_and_its_answer_counts_whe
 
     one = champion(run, Hanging())
     assert one.ask(0.05) is False
-    assert one.trouble == "registry: no answer within 0.05 s; the run's own bundle serves, of an unknown version"
-    assert (one.current.version, one.current.bundle.digest) == (None, run.digests[0])
+    assert one.trouble == f"registry: no answer within 0.05 s{UNTOLD}"
+    assert (one.current.version, one.current.bundle.digest, one.ready) == (None, run.digests[0], False)
+    assert one.awaited.startswith("registry: it is asked for its champion, for ")
     answers.set()
     one.refresh()  # waits for the one under way
-    assert (one.current.version, one.trouble) == (2, None)
+    assert (one.current.version, one.trouble, one.ready) == (2, None, True)
+    assert not one.asked.under_way
+
+
+def test_a_slow_fetch_is_told_as_it_comes_and_one_that_was_killed_leaves_nothing(run: Run) -> None:
+    """It answered by the run's own bundle, of no version, while the champion's was on its way."""
+    run.registry.promote(2, actor="ann", reason="better")
+    half, go_on, registry = threading.Event(), threading.Event(), run.registry
+    bundles_folder = run.out / "serving" / "bundles"
+
+    class Slow:
+        def get(self, version: str | int) -> Any:
+            return registry.get(version)
+
+        def fetch(self, version: str | int, target: Path) -> Any:
+            coming = target.parent / f"{scratch.prefix(target)}x1"
+            coming.mkdir(parents=True)
+            (coming / "policy.onnx").write_bytes(bytes(2_000_000))
+            half.set()
+            assert go_on.wait(300)
+            return registry.fetch(version, target)  # and what is half there stays, as after a kill
+
+    one = champion(run, Slow())
+    asking = threading.Thread(target=one.refresh)
+    asking.start()
+    assert half.wait(300)
+    assert (one.ready, one.current.version) == (False, None)
+    assert one.awaited.startswith("registry: version 2 is fetched, for ")
+    assert one.awaited.endswith(" so far, 1 file and 2.0 MB")
+    go_on.set()
+    asking.join(300)
+    assert (one.ready, one.current.version) == (True, 2)
+    assert list(bundles_folder.glob(".*")) != []
+    again = champion(run, Slow())
+    assert (again.ready, again.current.version) == (True, 2), "what served last has a version"
+    assert list(bundles_folder.glob(".*")) == []
+
+
+def test_a_registry_without_a_champion_leaves_the_runs_own_bundle_and_an_ill_one_does_not(run: Run) -> None:
+    empty = replace(run.registry, model="another")
+    one = champion(run, empty)
+    assert one.ready is False
+    one.refresh()
+    assert (one.ready, one.current.version) == (True, None)
+    assert str(one.trouble).startswith("registry: another: no version or alias 'champion'")
+    assert str(one.trouble).endswith("; the run's own bundle serves, of an unknown version")
+    away = Away(run.registry)
+    other = champion(run, away)
+    other.refresh()
+    assert (other.ready, other.trouble) == (False, f"registry: registry: connection refused{UNTOLD}")
+    away.back = True
+    other.refresh()
+    assert (other.ready, other.current.version, other.trouble) == (True, 1, None)
 
 
 def test_a_client_that_cannot_be_made_is_trouble_at_once(run: Run) -> None:
@@ -80,7 +136,8 @@ def test_a_client_that_cannot_be_made_is_trouble_at_once(run: Run) -> None:
 
     one = Champion(run.out / "serving", broken, run.out / "bundle")
     assert one.ask(300) is False
-    assert one.trouble == ("registry: tracking_uri: no such scheme; the run's own bundle serves, of an unknown version")
+    assert one.trouble == f"registry: tracking_uri: no such scheme{UNTOLD}"
+    assert one.ready is False
 
 
 def test_a_run_whose_own_bundle_is_spoilt_is_served_from_the_registry(run: Run) -> None:
@@ -126,6 +183,7 @@ def test_while_the_registry_is_away_the_last_good_bundle_serves_also_after_a_res
 
 def test_a_bundle_whose_files_were_changed_is_refused_and_the_old_one_serves(run: Run, monkeypatch: Any) -> None:
     one = champion(run)
+    one.refresh()
     registry = run.registry
     registry.promote(2, actor="ann", reason="better")
     real = Registry.fetch
@@ -173,6 +231,14 @@ def test_a_bundle_of_other_platforms_is_refused(run: Run) -> None:
     assert one.refresh() is False
     assert "this server serves platform0" in str(one.trouble)
     assert one.current.bundle.digest == run.digests[0]
+    # It was the first that the registry told of: of the run's own bundle nobody knows which version it is.
+    assert one.ready is False
+    assert one.awaited.startswith(
+        "bundle: version 3 is refused, and there is no other to answer by (platforms.json: a, "
+    )
+    run.registry.rollback(actor="ann")
+    one.refresh()
+    assert (one.ready, one.current.version, one.trouble) == (True, 1, None)
 
 
 def test_nothing_to_serve_is_an_error_and_a_spoilt_note_is_no_reason_to_stop(run: Run) -> None:

@@ -150,16 +150,20 @@ def test_a_fresh_folder_on_the_same_run_takes_no_statistics_of_another_database(
 
 
 @pytest.mark.slow
-def test_a_registry_that_hangs_is_told_from_the_first_answer_on(run: Run, serve: Serve) -> None:
+def test_a_registry_that_hangs_is_told_from_the_first_answer_on_and_ends_at_once(run: Run, serve: Serve) -> None:
+    """It answered by a bundle of no version, and said that it was ready."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
-        server = serve(
-            run, "--grpc-port", "0", "--set", f"registry.tracking_uri=http://127.0.0.1:{silent.getsockname()[1]}"
-        )
-        answer = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance(), timeout=SECONDS).json()
-        assert httpx.get(f"{server.url}/v2/health/ready", timeout=SECONDS).status_code == 200
-    (one,) = answer["predictions"]
-    assert (one["version"], one["bundle"]) == (None, run.digests[0])
-    ((what, why),) = [(trouble["what"], trouble["why"]) for trouble in one["degraded"]]
-    assert what == "registry"
-    assert why.startswith("registry: ")
-    assert why.endswith("; the run's own bundle serves, of an unknown version")
+        address = f"registry.tracking_uri=http://127.0.0.1:{silent.getsockname()[1]}"
+        server = serve(run, "--grpc-port", "0", "--set", address, path="/healthz")
+        asked = httpx.post(f"{server.url}/v1/models/policy:predict", json=instance(), timeout=SECONDS)
+        ready = httpx.get(f"{server.url}/v2/health/ready", timeout=SECONDS)
+        told = httpx.get(f"{server.url}/serving", timeout=SECONDS).json()
+        assert server.end() == 0
+    for reply in (asked, ready):
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1"), reply.text
+        assert "no version serves yet: registry: " in reply.json()["error"]
+    assert told["version"] is None
+    (why,) = [trouble["why"] for trouble in told["degraded"] if trouble["what"] == "registry"]
+    assert why.endswith("; nothing is answered until it says which version serves")
+    assert " is open and answers 503: no version serves yet: registry: " in server.log.read_text()
+    assert f"serving {run.digests[0][:12]}" not in server.log.read_text()

@@ -57,6 +57,7 @@ def made(run: Run, clock: MemoryClock, folder: str = "serving", *changes: str, d
     config = load("laptop", changes, dict(documented(run.config)))
     own = run.out / folder
     champion = Champion(own, lambda: Registry.of(run.config, run.out), run.out / "bundle", clock)
+    champion.refresh()
     return Live(config, own, database or f"sqlite:///{run.out / 'shared.db'}", champion, run.features, clock)
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
 from crossmix.evaluate.decision.elasticities import elasticities, together
@@ -78,6 +79,8 @@ class Backtest:
     """Of the history."""
     held_out: int
     """Cycles after those that the market was fitted on."""
+    span: tuple[str, str] = ("", "")
+    """ISO 8601 dates of the first and the last of them; twice "": not known."""
 
     @property
     def miss(self) -> float:
@@ -152,7 +155,14 @@ def backtest(market: Market, log: Log) -> Backtest:
         usual_most_CP=np.quantile(spend, 0.95, axis=0),
         cycles=len(spend),
         held_out=len(spend) - train,
+        span=(date(log, train), date(log, len(spend) - 1)),
     )
+
+
+def date(log: Log, cycle: int) -> str:
+    """ISO 8601 date on which a cycle of the log starts."""
+    start = pd.Timestamp(log.meta.start).tz_localize(None) + pd.Timedelta(hours=cycle * log.meta.cycle_hours)
+    return str(start.date())
 
 
 def _usual(market: Market, log: Log, totals: dict[str, Array]) -> npt.NDArray[np.bool_]:

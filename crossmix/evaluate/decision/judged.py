@@ -35,6 +35,7 @@ import numpy.typing as npt
 from crossmix.evaluate.decision import own_demand
 from crossmix.evaluate.decision.backtest import Backtest
 from crossmix.evaluate.decision.change import Change
+from crossmix.evaluate.decision.held_out_told import MOVED
 
 Array = npt.NDArray[np.float64]
 
@@ -93,6 +94,10 @@ class Judged:
     cycles: int
     held_out: int
     tried_P: npt.NDArray[np.bool_]
+    span: tuple[str, str] = ("", "")
+    """Dates of the first and the last held-out cycle."""
+    began_P: tuple[str | None, ...] = ()
+    """Of platforms that began within the held-out cycles when they did (`held_out.began`); `()`: none did."""
 
     @property
     def probability(self) -> float:
@@ -118,11 +123,15 @@ class Judged:
     @property
     def otherwise(self) -> tuple[float, float] | None:
         """The gain by the answer to money that held-out weeks show, and its upper 97.5 %, where that is below 0."""
-        ratio_P = self.change.log_ratio_P
-        shifted_P = self.earlier_then_P * np.exp(np.clip(self.off_P * ratio_P, -2, 2))
-        mean = float((shifted_P - self.earlier_now_P).sum())
-        high = mean + 1.96 * float(np.sqrt(((shifted_P * ratio_P * self.off_error_P) ** 2).sum()))
+        ratio_P, answered_P = self.change.log_ratio_P, self.answered_P
+        mean = float((answered_P - self.earlier_now_P).sum())
+        high = mean + 1.96 * float(np.sqrt(((answered_P * ratio_P * self.off_error_P) ** 2).sum()))
         return (mean, high) if high < 0 else None
+
+    @property
+    def answered_P(self) -> Array:
+        """Revenue of the split that the change leads to, by the answer to money that held-out weeks show."""
+        return np.asarray(self.earlier_then_P * np.exp(np.clip(self.off_P * self.change.log_ratio_P, -2, 2)))
 
     def interval(self, sure: float) -> tuple[float, float]:
         """Ends of the interval of its gain (`ends`)."""
@@ -176,7 +185,17 @@ class Judged:
 
     @property
     def _moves_P(self) -> npt.NDArray[np.bool_]:
-        return np.asarray((np.abs(self.change.best_P - self.change.today_P) > 0.005) & self.tried_P)
+        return np.asarray(self._shifts_P & self.tried_P)
+
+    @property
+    def _shifts_P(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(np.abs(self.change.best_P - self.change.today_P) > MOVED)
+
+    @property
+    def since(self) -> list[tuple[str, str]]:
+        """Platforms whose budget the change moves and that began within the held-out cycles, with the dates."""
+        rows = zip(self.change.platforms, self.began_P, self._shifts_P.tolist(), strict=True) if self.began_P else ()
+        return [(platform, when) for platform, when, moves in rows if moves and when is not None]
 
     @property
     def unproved(self) -> bool:
@@ -244,6 +263,7 @@ def judged(
     tried_P: npt.NDArray[np.bool_],
     *,
     earlier: tuple[Array, Array] | None = None,
+    began_P: tuple[str | None, ...] = (),
     seed: int = 0,
 ) -> Judged:
     """Judge one campaign's change.
@@ -253,6 +273,7 @@ def judged(
         tried_P: platforms where the campaign spent within what is fitted on (`Market.untried`).
         earlier: revenue of today's split and of the change's by platform, (P,) each, by the fit of the time before the
             held-out weeks (`crossmix.evaluate.decision.change.retold`); `None`: the change is that fit's.
+        began_P: when platforms began that did within those weeks (`held_out.began`); `()`: none did.
     """
     # The same draws for every part of the way.
     rng = np.random.default_rng((seed, slot))
@@ -307,4 +328,6 @@ def judged(
         cycles=test.cycles,
         held_out=test.held_out,
         tried_P=tried_P,
+        span=test.span,
+        began_P=began_P,
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from crossmix.artifacts import CampaignDecision, Decision, FirstTest, GateRow
+from crossmix.evaluate.decision.held_out_told import begun, contradicted
 from crossmix.schema import campaign_called
 from crossmix.verdicts import FAIL, NOT_APPLICABLE, PASS
 
@@ -60,36 +61,50 @@ def standing(gates: Sequence[GateRow], decision: Decision | None = None, campaig
     missed = [gate for gate in gates if gate.required and gate.verdict not in (PASS, NOT_APPLICABLE)]
     own = None if decision is None else _own(decision, campaign)
     if own is not None and decision is not None:
-        if own.ended is not None:
-            return Standing("not enough", own.withheld or f"{own.campaign} ended on {own.ended}", None)
-        test = sentence(own.first_test, decision.currency, decision.cycle_hours)
-        keeps = not own.proved and own.probability < EVEN
-        if own.withheld is not None:
-            return Standing("not enough", f"{keep(own)}; {own.withheld}" if keeps else own.withheld, test, keeps)
-        if not missed and own.proved:
-            return Standing("proved", _gain(own, decision), None)
-        lacking = _missed(missed) if missed else ""
-        # Gates of a decision sum all campaigns, whose gain and never tried platforms are not this one's.
-        summed = bool(missed) and _first(missed).name.startswith(DECIDING[0]) and _several(decision) and not own.proved
-        if summed:
-            lacking = _of_all(missed)
-        reason = f"{_unsure(own, decision)}; {lacking}" if summed else lacking or _unsure(own, decision)
-        hardly = idle(own)
-        if hardly:
-            lacks = f"; {lacking}" if missed else ""
-            start = f"keep today's split of {campaign_called(own.campaign)}, which" if keeps else "today's split"
-            reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
-        elif keeps:
-            reason = f"{keep(own)}; {reason}"
-        fails = any(gate.verdict == FAIL for gate in missed)
-        word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
-        return Standing(word, reason, test, keeps)
+        found = _of_history(missed, own, decision)
+        return replace(found, reason=_with(found.reason, own))
     if not missed:
         shown = sum(gate.required and gate.verdict == PASS for gate in gates)
         return Standing("proved", f"all {shown} required gates passed", None)
     fails = any(gate.verdict == FAIL for gate in missed)
     trial = "the 7:3 experiment against the static split; `crossmix experiment plan OUT` says how long it takes"
     return Standing("not enough" if fails else "plausible", _missed(missed), trial)
+
+
+def _of_history(missed: Sequence[GateRow], own: CampaignDecision, decision: Decision) -> Standing:
+    """Of a campaign of a spend history; `missed`: required gates that were not passed."""
+    if own.ended is not None:
+        return Standing("not enough", own.withheld or f"{own.campaign} ended on {own.ended}", None)
+    test = sentence(own.first_test, decision.currency, decision.cycle_hours)
+    keeps = not own.proved and own.probability < EVEN
+    if own.withheld is not None:
+        return Standing("not enough", f"{keep(own)}; {own.withheld}" if keeps else own.withheld, test, keeps)
+    if not missed and own.proved:
+        return Standing("proved", _gain(own, decision), None)
+    lacking = _missed(missed) if missed else ""
+    # Gates of a decision sum all campaigns, whose gain and never tried platforms are not this one's.
+    summed = bool(missed) and _first(missed).name.startswith(DECIDING[0]) and _several(decision) and not own.proved
+    if summed:
+        lacking = _of_all(missed)
+    reason = f"{_unsure(own, decision)}; {lacking}" if summed else lacking or _unsure(own, decision)
+    hardly = idle(own)
+    if hardly:
+        lacks = f"; {lacking}" if missed else ""
+        start = f"keep today's split of {campaign_called(own.campaign)}, which" if keeps else "today's split"
+        reason = f"{start} can hardly be bettered: {_gain(own, decision)}{lacks}"
+    elif keeps:
+        reason = f"{keep(own)}; {reason}"
+    fails = any(gate.verdict == FAIL for gate in missed)
+    word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
+    return Standing(word, reason, test, keeps)
+
+
+def _with(reason: str, own: CampaignDecision) -> str:
+    """The same, and what has to be said of the held-out weeks, where it is not said."""
+    if own.ended is not None:
+        return reason
+    against = "" if own.contradicted is None else contradicted(own.contradicted, own.blocks)
+    return "; ".join([reason, *(one for one in (against, begun(own)) if one and one not in reason)])
 
 
 def _own(decision: Decision, campaign: str | None) -> CampaignDecision | None:

@@ -14,6 +14,7 @@ from crossmix.evaluate.decision.backtest import Backtest, backtest
 from crossmix.evaluate.decision.change import changes, retold
 from crossmix.evaluate.decision.elasticities import UNKNOWN
 from crossmix.evaluate.decision.first_test import first_test
+from crossmix.evaluate.decision.held_out import began, contradiction
 from crossmix.evaluate.decision.judged import Judged, furthest, judged
 from crossmix.market.fit.log import Log
 from crossmix.market.model import Market
@@ -114,9 +115,13 @@ def decided(config: Config, fitted: Market, served: Market, log: Log) -> Decided
     test, sure = backtest(market, log), config.gates.decision
     tried_CP = ~market.untried.numpy()
     found, proved, reasons = [], [], []
+    began_CP = began(fitted, served, log)
     for slot, parts in enumerate(changes(reached, tried_CP, probe=config.limits.probe)):
         earlier = retold(market, slot)
-        ways = [judged(change, test, slot, tried_CP[slot], earlier=earlier(change)) for change in parts]
+        ways = [
+            judged(change, test, slot, tried_CP[slot], earlier=earlier(change), began_P=began_CP[slot])
+            for change in parts
+        ]
         reason = withheld(market, slot) or too_short(test.cycles, market.cycle_hours)
         one = None if reason else furthest(ways, sure)
         found.append(one or ways[0])
@@ -212,10 +217,12 @@ def _campaign(market: Market, one: Judged, proved: bool, sure: float, reason: st
                 together=bool(one.together_P[p]),
                 follows=float(one.follows_P[p]),
                 demand_led=bool(one.demand_led_P[p]),
+                began=one.began_P[p] if one.began_P else None,
             )
             for p, platform in enumerate(change.platforms)
         ),
         first_test=FirstTest(**plain),
+        contradicted=contradiction(one),
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crossmix.evaluate.decision.backtest import WEEK_HOURS
+from crossmix.evaluate.decision.held_out import contradiction
+from crossmix.evaluate.decision.held_out_told import borrowed, contradicted
 from crossmix.evaluate.decision.judged import LEAST_BLOCKS, Judged, ends, redrawn_alike
 from crossmix.evaluate.decision.standing import EVEN, demand_led, interval, only_together, probes, relative, way
 from crossmix.evaluate.decision.table import Decided
@@ -139,11 +141,13 @@ def weeks(case: Case, judged: Sequence[Judged]) -> Gate:
         f"by the fit of the time before them{_whose(judged)}, {interval(low, high, least)}; gained in "
         f"{int((realised_W > 0).sum())} of them"
     )
+    late = borrowed(dict.fromkeys(since for one in judged for since in one.since))
+    detail += f"; {late}" if late else ""
     for one in judged:
-        if one.otherwise is not None:
-            mean, most = one.otherwise
-            detail += f"; money moved in those weeks answered otherwise: by it the change earns {mean:+,.2f}, at most "
-            return case.gate("decision.weeks", above, threshold, FAIL, f"{detail}{most:+,.2f}")
+        found = contradiction(one)
+        if found is not None:
+            detail = f"{detail}; {contradicted(found, blocks)}"
+            return case.gate("decision.weeks", above, threshold, FAIL, detail)
     hoped = float((mean_R > 0).mean())
     # Of two fits of which only the one of less data says that it loses, the other is believed, and not sure.
     loses, gains = hoped <= 1 - least, float((np.sum([one.gain_N for one in judged], 0) > 0).mean()) >= EVEN

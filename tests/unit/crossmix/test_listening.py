@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -76,3 +78,50 @@ def test_it_ends_in_peace() -> None:
     said = asyncio.run(asyncio.wait_for(story(), 60))
     assert said.startswith(b"HTTP/1.1 200 OK")
     assert said.endswith(b"done")
+
+
+STARTS = """
+import sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from crossmix import listening
+never = threading.Event()
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(never.wait)  # a download that does not come; the interpreter would wait for it
+    if sys.argv[1] == "leave":
+        print("done")
+        listening.leave(3)
+    with listening.ends_at_once():
+        print("starts", flush=True)
+        never.wait()
+"""
+
+
+def _begun(how: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", STARTS, how], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_process_that_still_starts_ends_on_sigterm_whatever_its_threads_wait_for() -> None:
+    with _begun("start") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "starts\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=300) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+
+
+def test_leaving_waits_for_no_thread_and_loses_no_line() -> None:
+    with _begun("leave") as process:
+        try:
+            out, _ = process.communicate(timeout=300)
+            assert (process.returncode, out) == (3, "done\n")
+        finally:
+            process.kill()
+
+
+def test_what_sigterm_did_before_it_does_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with listening.ends_at_once():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -23,7 +23,9 @@ class Watched:
 live.Live = Watched
 from pipelines.cli.serve import serve
 names = ("config", "own", "database", "champion", "features", "clock", "named")
-serve(SimpleNamespace(**dict.fromkeys(names)), SimpleNamespace(role=sys.argv[1]), print)
+champion = SimpleNamespace(asked=SimpleNamespace(told=lambda: None))
+start = SimpleNamespace(**{**dict.fromkeys(names), "champion": champion})
+serve(start, SimpleNamespace(role=sys.argv[1]), print)
 """
 
 

@@ -29,13 +29,14 @@ def history(market: Market, days: int, train: int, level: float, seed: int = 0) 
     revenue = at_spend(market, weekday, spend)
     revenue[train:] *= level
     totals = {"spend": spend, "revenue": revenue, "conversions": revenue / 20}
-    meta = SimpleNamespace(weekday_pattern=True, today_cycles=14)
+    meta = SimpleNamespace(weekday_pattern=True, today_cycles=14, start="2025-01-06T00:00:00+00:00", cycle_hours=24)
     return SimpleNamespace(totals=lambda: totals, weekdays=lambda: weekday, train_cycles=train, meta=meta)
 
 
 def test_a_level_that_came_is_told_and_the_blocks_before_correct_it() -> None:
     market = make_market(platforms=3, campaigns=1)
     found = backtest(market, history(market, 112, 70, level=1.2))  # type: ignore[arg-type]
+    assert found.span == ("2025-03-17", "2025-04-27")
     assert (found.block, found.cycles, found.held_out, len(found.level_WCP)) == (7, 112, 42, 6)
     # Ten conversions' worth of steadying pulls a block's ratio a little to 1.
     assert found.level_WCP.mean() == pytest.approx(np.log(1.2), rel=0.1)
