@@ -106,10 +106,10 @@ def _days(history: History) -> pd.DataFrame:
 
 
 def _platforms(days: pd.DataFrame) -> pd.DataFrame:
-    by = days.groupby("platform")
+    by = days.groupby("platform", observed=True)
     table = by[list(NUMBERS)].sum(min_count=1)
     table["rows"] = by.size()
-    busy = days[(days[list(NUMBERS)].fillna(0) != 0).any(axis=1)].groupby("platform")["day"]
+    busy = days[(days[list(NUMBERS)].fillna(0) != 0).any(axis=1)].groupby("platform", observed=True)["day"]
     for name, rows, edge in (("first", by["day"].min(), busy.min()), ("last", by["day"].max(), busy.max())):
         table[name] = edge.reindex(table.index).fillna(rows)
     return table.sort_values("spend", ascending=False)
@@ -153,7 +153,7 @@ def missing(checked: Checked) -> list[str]:
 def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
     """Weekdays on which a platform of a daily history never has a row while others have."""
     lines = []
-    for name, own in days.groupby("platform")["day"]:
+    for name, own in days.groupby("platform", observed=True)["day"]:
         had = set(own.dt.date)
         span = pd.date_range(own.min(), own.max()).date
         missed = Counter(day.weekday() for day in span if day not in had and day not in set(absent))
@@ -190,7 +190,7 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         able.append(f"H{checked.alone.whole[1:]}: with {REMEDY}, which reads all campaigns as one account.")
         unable.append(f"How to split a campaign's own budget among platforms: {checked.alone.unmoved}.")
     asked = days[(days["spend"] > 0) & days["platform"].isin(kept) & ~days["campaign"].isin(checked.ended)]
-    tried = asked.groupby("campaign")["platform"].nunique()
+    tried = asked.groupby("campaign", observed=True)["platform"].nunique()
     holes = int((len(kept) - tried).sum())
     if holes:
         unable.append(
@@ -216,7 +216,7 @@ def as_split(checked: Checked) -> pd.DataFrame:
 
 def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Of platforms whose spend never moved."""
-    by_day = days.groupby(["platform", "day"])["spend"].sum()
+    by_day = days.groupby(["platform", "day"], observed=True)["spend"].sum()
     moved = {}
     for name in table.index:
         spend = by_day.loc[name]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ DECIMAL = {"point": ".", "comma": ","}
 OTHER = {".": ",", ",": "."}
 WHOLE = ("impressions", "clicks")
 """Columns whose values are whole numbers."""
+FEWEST_KEPT, MOST_KEPT = 1_000, 1_000_000
+"""Columns of so many rows are kept with their values: fewer are parsed at once, more would fill the memory."""
 BLANKS = frozenset(
     (
         *("-", "--", "---", "n/a", "na", "n.a.", "#n/a", "null", "none", "(not set)", "nil", ".", "nan", "\\n", "<na>"),
@@ -120,8 +123,24 @@ def convert(
     return result, _notes(found, signs, blanks), currency
 
 
+_known: deque[tuple[list[str], npt.NDArray[np.float64]]] = deque(maxlen=8)
+"""The columns that were parsed last. Each step of a reading asks for the values of the same texts: comparing them, the
+very same objects, costs a tenth of parsing them."""
+
+
 def values(texts: Sequence[str]) -> npt.NDArray[np.float64]:
     """Plain numbers as values; NaN: none, or no number."""
+    own = list(texts)
+    for known, found in _known:
+        if len(known) == len(own) and known == own:
+            return found.copy()
+    found = _parsed(own)
+    if FEWEST_KEPT <= len(own) <= MOST_KEPT:
+        _known.append((own, found))
+    return found.copy()
+
+
+def _parsed(texts: list[str]) -> npt.NDArray[np.float64]:
     joined = "".join(texts)
     if joined.isascii() and "_" not in joined:
         with suppress(ValueError):  # a word among them

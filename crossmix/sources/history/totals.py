@@ -94,7 +94,7 @@ def found(frame: pd.DataFrame) -> Sum | None:
     """
     sums = _among(_tables(frame, "platform"), parts=True)
     if not sums and "campaign" in frame:
-        for platform, rows in frame.groupby("platform"):
+        for platform, rows in frame.groupby("platform", observed=True):
             if rows["campaign"].nunique() > 1:
                 own = _among(_tables(rows, "campaign"), parts=False)
                 sums += [Sum(one.name, one.others, one.whole, str(platform)) for one in own]
@@ -130,9 +130,8 @@ def twins(frame: pd.DataFrame) -> tuple[str, str, int] | None:
 def _tables(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
     """FIGURES by day and name; a name without any value of a figure has no column of it."""
     told = [name for name in FIGURES if frame[name].notna().any()]
-    return {
-        name: frame.pivot_table(index="day", columns=by, values=name, aggfunc="sum", fill_value=0.0) for name in told
-    }
+    sums = frame.groupby(["day", by], observed=True)[told].sum()
+    return {name: sums[name].unstack(fill_value=0.0) for name in told}
 
 
 def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
