@@ -170,7 +170,8 @@ def plans_from_spend() -> dict[str, str]:
 
 
 def days_of(date: Iterable[Any]) -> list[date_type]:
-    """Days as days, whether the engine gives days or moments."""
+    """Days as days, whether the engine gives days or moments; one object for each day of moments."""
     if isinstance(date, pd.Series) and pd.api.types.is_datetime64_any_dtype(date):
-        return list(date.dt.date)
+        code, known = pd.factorize(date)
+        return [*pd.DatetimeIndex(known).date[code]]
     return [getattr(value, "date", lambda value=value: value)() for value in date]

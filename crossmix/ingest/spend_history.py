@@ -36,6 +36,8 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     outcomes = clean(entries, BOOKED, "outcomes", KEY, bookings.rules, money="spend")
     frame = outcomes.table.to_pandas()
     frame["date"] = days_of(frame["date"])
+    for name in ("campaign_id", "platform"):
+        frame[name] = pd.Categorical(frame[name])  # every sum below is by these
     unknown = bookings.untold(frame)
     frame, blanks = bookings.filled(frame, unknown)
     shares = quarantined.weighed(outcomes.lost, _sound(frame), outcomes.rejected, data)
@@ -46,13 +48,14 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     results = len(blanks.difference(frame.index.difference(measured.index)))
     lost = accounts.gone(frame, measured, outcomes.rejected, data)
     frame = measured
-    parts = bookings.until(parts, max(frame["date"]))
+    last = frame["date"].max()
+    parts = bookings.until(parts, last)
     days = history.days_per_row(frame["date"])
     timing, fragment = _timeline(frame["date"], days, data)
     first, hours, cycles = timing.start.date(), timing.hours, timing.cycles
     frame = frame[frame["date"] >= first]
     view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    view = view.filter(view["platform"].isin(sorted(set(frame["platform"]))), view["date"] <= max(frame["date"]))
+    view = view.filter(view["platform"].isin(sorted(frame["platform"].unique())), view["date"] <= last)
     silent = bookings.names(parts)
     named = {name: group for name, group in data.platform_groups.items() if name not in silent}
     window = max(1, round(data.today_days * 24 / hours))
@@ -61,7 +64,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named), beginning)
     together = history.together(frame, group, since)
     history.check_other(together, len(set(group)), data)
-    own = sorted(set(frame["campaign_id"]))
+    own = sorted(frame["campaign_id"].unique())
     account = accounts.groups(own, data)
     summed, partial = accounts.added(frame, lost, account)
     table, left = history.totals(summed, group, first, hours // 24, timing.first_cycle, data.holdout_days)
@@ -140,7 +143,10 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
 def _promotions(table: pd.DataFrame, first: date, hours: int, cycles: int, window: int) -> list[str]:
     """Sentences of the cycles that the fit will leave out (`crossmix.market.fit.promotions`)."""
     names = ("spend", "conversions")
-    sums = {name: table.pivot_table(name, "cycle", "platform", "sum").reindex(range(cycles)) for name in names}
+    sums = {
+        name: table.pivot_table(name, "cycle", "platform", "sum", observed=True).reindex(range(cycles))
+        for name in names
+    }
     totals = {name: sums[name].fillna(0.0).to_numpy(float)[:, None] for name in names}
     weekday_T = (first.weekday() + np.arange(cycles)) % 7 if hours == 24 else None
     found = promotions.promotions(totals, np.ones(cycles, bool), weekday_T, window)
@@ -149,13 +155,13 @@ def _promotions(table: pd.DataFrame, first: date, hours: int, cycles: int, windo
 
 def _sound(frame: pd.DataFrame) -> dict[str, quarantined.Sound]:
     """The kept rows by platform."""
-    sums = frame.groupby("platform")["spend"].agg(["size", "sum"])
+    sums = frame.groupby("platform", observed=True)["spend"].agg(["size", "sum"])
     return {str(name): quarantined.Sound(int(row["size"]), float(row["sum"])) for name, row in sums.iterrows()}
 
 
 def _plans(planned: Clean | None, frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Planned budgets of the history's rows, and how many rows had none; the spend where no row has one."""
-    spend = frame.groupby(list(KEY), sort=True)["spend"].sum().clip(lower=0.0).reset_index()
+    spend = frame.groupby(list(KEY), sort=True, observed=True)["spend"].sum().clip(lower=0.0).reset_index()
     if planned is None:
         return spend.rename(columns={"spend": "planned_budget"}), 0
     amounts = planned.table.to_pandas()
@@ -187,9 +193,10 @@ def _timeline(dates: pd.Series, days: int, data: Data) -> tuple[Timeline, int]:
         raise DataError(
             f"data.cycle_hours: {hours} h; a history of {days} day(s) a row needs a multiple of {24 * days} h, or none"
         )
-    span = (max(dates) - min(dates)).days + days
+    known = sorted(dates.unique())
+    span = (known[-1] - known[0]).days + days
     cycles, fragment = divmod(span, hours // 24)
-    first: date = min(dates) + timedelta(days=fragment)
-    history.check_length(cycles, hours // 24, [day for day in dates if day >= first] or dates)
+    first: date = known[0] + timedelta(days=fragment)
+    history.check_length(cycles, hours // 24, [day for day in known if day >= first] or known)
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     return Timeline(start, hours, cycles, first_cycles(cycles, data)), fragment
