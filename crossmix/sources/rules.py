@@ -50,7 +50,8 @@ def parse(table: Table, kinds: dict[str, str]) -> Table:
             endless = value.isnan() | value.isinf()
             parsed[name] = ibis.ifelse(endless, None, value)
             problems.append(_problem(endless, name, "not_finite", text, "must be a finite number"))
-    return table.mutate(**parsed, **{PROBLEM: ibis.cases(*problems, else_=ibis.null("string"))})
+    problem = ibis.cases(*problems, else_=ibis.null("string")) if problems else ibis.null("string")
+    return table.mutate(**parsed, **{PROBLEM: problem})
 
 
 def _value(text: Any, kind: str) -> Any:

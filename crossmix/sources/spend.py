@@ -9,9 +9,11 @@ the week's first day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,7 +21,9 @@ from crossmix.config import Data
 from crossmix.schema import ALL_CAMPAIGNS, OUTCOMES, Provenance
 from crossmix.sources import SOURCES, Backend, Raw, Source, Table
 from crossmix.sources.history.columns import CAMPAIGN, KNOWN, NUMBERS, PLANNED
+from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.load import History, load
+from crossmix.sources.history.numbers import values
 from crossmix.sources.rules import PROBLEM, parse
 
 
@@ -34,11 +38,14 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
 
 def raw(history: History, backend: Backend, workdir: Path) -> Raw:
     """A history that was read, as ingest takes it; `workdir` holds it meanwhile."""
-    columns = {name: history.columns[name] for name in KNOWN if name in history.columns}
+    columns = {name: _typed(name, history.columns[name]) for name in KNOWN if name in history.columns}
     file = workdir / "history.parquet"
-    pq.write_table(pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])), file)
+    pq.write_table(pa.table(columns), file)
+    kinds = dict.fromkeys(NUMBERS, "float64") | {"date": "date"}
+    text = {name: kind for name, kind in kinds.items() if pa.types.is_string(columns[name].type)}
+    parsed = parse(backend.read_parquet(str(file)), text)
     # Once: every rule reads the values again, and an engine would read the text as often.
-    parsed = parse(backend.read_parquet(str(file)), dict.fromkeys(NUMBERS, "float64") | {"date": "date"}).cache()
+    parsed = parsed.cache() if text else parsed
     campaign = parsed[CAMPAIGN].strip().nullif("") if CAMPAIGN in columns else ibis.literal(ALL_CAMPAIGNS)
     keys = {"campaign_id": campaign, "platform": parsed["platform"].strip().nullif(""), "date": parsed["date"]}
     outcomes = parsed.select(**keys, **{name: parsed[name] for name in NUMBERS}, **{PROBLEM: parsed[PROBLEM]})
@@ -54,9 +61,25 @@ def raw(history: History, backend: Backend, workdir: Path) -> Raw:
     )
 
 
+def _typed(name: str, texts: Sequence[str]) -> pa.Array:
+    """A column as values where all of it can be read so, `''` as null; else as text, which an engine parses and tells
+    row by row what is wrong with it."""
+    if name in (*NUMBERS, PLANNED):
+        found = values(texts)
+        untold = np.isnan(found)
+        if untold.sum() == list(texts).count(""):
+            return pa.array(found, mask=untold)
+    if name == "date":
+        days = {text: of_iso(text) for text in set(texts)}
+        if all(day is not None and day.isoformat() == text for text, day in days.items()):
+            return pa.array([days[text] for text in texts], pa.date32())
+    return pa.array(texts, pa.string())
+
+
 def _plans(parsed: Table, named: bool) -> Table:
     """Planned budgets; `named`: the history has campaigns."""
-    money = parse(parsed.drop(PROBLEM), {PLANNED: "float64"})
+    text = {PLANNED: "float64"} if parsed[PLANNED].type().is_string() else {}
+    money = parse(parsed.drop(PROBLEM), text)
     return money.select(
         campaign_id=money[CAMPAIGN].strip().nullif("") if named else ibis.literal(ALL_CAMPAIGNS),
         platform=money["platform"].strip().nullif(""),

@@ -146,7 +146,8 @@ def _check_one_header(name: str, header: Sequence[str], lines: Sequence[tuple[in
     """Raise `DataError` where a table with other columns stands below the first."""
     least = max(4, score(header) - 1)
     for number, cells in lines:
-        if any(char.isdigit() for char in "".join(cells)) or [cell.strip() for cell in cells] == header:
+        told = "".join(cells)
+        if told[:1].isdigit() or any(map(str.isdigit, told)) or [cell.strip() for cell in cells] == header:
             continue
         if score(cells) >= least and sum(map(bool, cells)) >= least:
             raise DataError(
@@ -271,6 +272,8 @@ def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date
         date: index of the column of dates; `None`: there is none.
         named: indices of platform and campaign, as far as they are there.
     """
+    if date is not None and all(map(is_date, {row[date] for row in sheet.rows})):
+        return sheet
     kept, totals, below = [], [], 0
     nameless = 0
     for row in sheet.rows:
