@@ -173,6 +173,7 @@ def _write(out: Path, budget: pd.DataFrame, table: pd.DataFrame, rejected: list[
     """The dataset's tables."""
     tables = (("plans", PLANS, budget), ("outcomes", (*OUTCOMES, *DERIVED), table))
     for name, columns, frame in tables:
+        frame = frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
         whole = pa.Table.from_pandas(frame, schema=arrow_schema(columns), preserve_index=False)
         pq.write_table(whole, out / f"{name}.parquet")
     write_creatives(None, out)
