@@ -22,13 +22,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from crossmix.schema import DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM, Rule
 
 AMOUNTS = ("spend", "impressions", "clicks", "conversions", "revenue")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,8 @@ def check(config: Config) -> Checked:
         work, out = Path(folder), Path(folder) / "dataset"
         out.mkdir()
         try:
-            backend = connect(config.data.engine, work, config.data.memory)
-            ingest_raw(raw(history, backend, work), config.data, out)
+            engine = partial(connect, config.data.engine, work, config.data.memory)
+            ingest_raw(raw(history, engine, work), config.data, out)
         except DataError as error:
             checked.problem = str(error)
         else:

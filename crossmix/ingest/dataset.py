@@ -8,7 +8,6 @@ from datetime import date as date_type
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from crossmix.ingest.clean import OTHER, UNKNOWN, Clean
 from crossmix.ingest.timeline import Timeline
 from crossmix.schema import CREATIVES, PLANS, DataError, Provenance
 from crossmix.sources import SOURCES, Table
+from crossmix.sources.late import ibis
 from crossmix.sources.tables import arrow_schema, fetch, rounded, write
 
 FEW_CONVERSIONS = 50

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import ibis
 import pandas as pd
 
 from crossmix.schema import PLANS, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM
 
 TOLERANCE = 1e-6

@@ -17,7 +17,7 @@ from crossmix.artifacts import IngestReport
 from crossmix.config import Data, digest
 from crossmix.ingest import bookings, budget_moved, plans, quarantined, stepped, unripe, untracked, whole_days
 from crossmix.ingest import history_tables as history
-from crossmix.ingest.clean import Clean, clean, clean_optional, plan_rules, platform_groups
+from crossmix.ingest.clean import Clean, Spent, clean, clean_optional, grouped_platforms, plan_rules
 from crossmix.ingest.dataset import days_of, plans_from_spend, write_creatives
 from crossmix.ingest.engine import cleaning_settings
 from crossmix.ingest.timeline import Timeline, first_cycles
@@ -32,13 +32,8 @@ KEY = ("campaign_id", "platform", "date")
 
 def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     """`ingest_raw` for daily totals: `outcomes` takes the place of impressions and sequences (`sources.history`)."""
-    entries, empty = bookings.entries(raw.outcomes)
-    outcomes = clean(entries, BOOKED, "outcomes", KEY, bookings.rules, money="spend")
-    frame = outcomes.table.to_pandas()
-    frame["date"] = days_of(frame["date"])
-    for name in ("campaign_id", "platform"):
-        frame[name] = pd.Categorical(frame[name])  # every sum below is by these
-    unknown = bookings.untold(frame)
+    outcomes, frame, empty = _cleaned(raw)
+    sound, unknown = frame, bookings.untold(frame)
     frame, blanks = bookings.filled(frame, unknown)
     shares = quarantined.weighed(outcomes.lost, _sound(frame), outcomes.rejected, data)
     frame, left_out = whole_days.whole(frame)
@@ -54,14 +49,13 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     timing, fragment = _timeline(frame["date"], days, data)
     first, hours, cycles = timing.start.date(), timing.hours, timing.cycles
     frame = frame[frame["date"] >= first]
-    view = outcomes.table.mutate(timestamp=outcomes.table["date"].cast("timestamp"), price_paid=outcomes.table["spend"])
-    view = view.filter(view["platform"].isin(sorted(frame["platform"].unique())), view["date"] <= last)
     silent = bookings.names(parts)
     named = {name: group for name, group in data.platform_groups.items() if name not in silent}
     window = max(1, round(data.today_days * 24 / hours))
     since = first + timedelta(days=(cycles - min(window, cycles)) * hours // 24)
-    beginning = datetime(since.year, since.month, since.day, tzinfo=UTC)
-    platforms, group, grouping = platform_groups(view, timing, replace(data, platform_groups=named), beginning)
+    training = first + timedelta(hours=hours * timing.first_cycle["validation"])
+    spent = _spent(sound[sound["platform"].isin(frame["platform"].unique()) & (sound["date"] <= last)], training, since)
+    platforms, group, grouping = grouped_platforms(spent, replace(data, platform_groups=named))
     together = history.together(frame, group, since)
     history.check_other(together, len(set(group)), data)
     own = sorted(frame["campaign_id"].unique())
@@ -138,6 +132,32 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     lines = [*quarantined.lines(counts, shares), *told]
     IngestReport.of(history.report(table, meta) | {"told": lines}).save(out)
     return meta
+
+
+def _cleaned(raw: Raw) -> tuple[Clean, pd.DataFrame, int]:
+    """What was found of rows that break a rule; the sound ones; and how many rows have no number at all.
+
+    Names are categories, as every sum from here on is by them.
+    """
+    if raw.sound is not None:
+        return Clean(table=None, rows=len(raw.sound), duplicates=0, rejected=[]), raw.sound, raw.blank
+    entries, empty = bookings.entries(raw.outcomes)
+    outcomes = clean(entries, BOOKED, "outcomes", KEY, bookings.rules, money="spend")
+    frame = outcomes.table.to_pandas()
+    frame["date"] = days_of(frame["date"])
+    for name in ("campaign_id", "platform"):
+        frame[name] = pd.Categorical(frame[name])
+    return outcomes, frame, empty
+
+
+def _spent(rows: pd.DataFrame, training: date, since: date) -> dict[str, Spent]:
+    """Spend by platform before a day on which training ends, since today's window begins, and in all."""
+    early, late = rows["date"] < training, rows["date"] >= since
+    parts = pd.DataFrame(
+        {"training": rows["spend"].where(early, 0.0), "recent": rows["spend"].where(late, 0.0), "whole": rows["spend"]}
+    )
+    sums = parts.groupby(rows["platform"], observed=True).sum()
+    return {str(name): Spent(*map(float, row)) for name, row in zip(sums.index, sums.to_numpy(), strict=True)}
 
 
 def _promotions(table: pd.DataFrame, first: date, hours: int, cycles: int, window: int) -> list[str]:

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
-
 from crossmix.schema import Column, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 
 PROBLEM = "problem"
 """Column in which an adapter says why a row's text does not parse: `<field>_wrong_type: <value> ...`; null: it does."""

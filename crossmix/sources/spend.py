@@ -9,21 +9,25 @@ the week's first day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
-import ibis
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.config import Data
-from crossmix.schema import ALL_CAMPAIGNS, OUTCOMES, Provenance
+from crossmix.schema import ALL_CAMPAIGNS, BOOKED, OUTCOMES, Provenance
 from crossmix.sources import SOURCES, Backend, Raw, Source, Table
 from crossmix.sources.history.columns import CAMPAIGN, KNOWN, NUMBERS, PLANNED
 from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.load import History, load
 from crossmix.sources.history.numbers import values
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM, parse
 
 
@@ -33,12 +37,32 @@ def read(data: Data, backend: Backend, workdir: Path) -> Raw:
     Raises:
         DataError: what `data.path` names cannot be read as a history, or cannot be meant.
     """
-    return raw(load(data), backend, workdir)
+    return raw(load(data), lambda: backend, workdir)
 
 
-def raw(history: History, backend: Backend, workdir: Path) -> Raw:
-    """A history that was read, as ingest takes it; `workdir` holds it meanwhile."""
-    columns = {name: _typed(name, history.columns[name]) for name in KNOWN if name in history.columns}
+def raw(history: History, engine: Callable[[], Backend], workdir: Path) -> Raw:
+    """A history that was read, as ingest takes it; `workdir` holds it meanwhile.
+
+    Args:
+        engine: what cleans it, where a row or a plan asks for it.
+    """
+    frame, blank = _sound(history.columns)
+    told = Raw(
+        sound=frame,
+        blank=blank,
+        generated=False,
+        currency=history.currency,
+        cycle_hours=24,
+        digest=history.digest,
+        provenance=_provenance(history),
+        notes=_notes(history),
+    )
+    return told if frame is not None else _unsound(told, history.columns, engine(), workdir)
+
+
+def _unsound(told: Raw, texts: Mapping[str, Sequence[str]], backend: Backend, workdir: Path) -> Raw:
+    """The history as tables of an engine, which says of each row what is wrong with it."""
+    columns = {name: _typed(name, texts[name]) for name in KNOWN if name in texts}
     file = workdir / "history.parquet"
     pq.write_table(pa.table(columns), file)
     kinds = dict.fromkeys(NUMBERS, "float64") | {"date": "date"}
@@ -49,30 +73,58 @@ def raw(history: History, backend: Backend, workdir: Path) -> Raw:
     campaign = parsed[CAMPAIGN].strip().nullif("") if CAMPAIGN in columns else ibis.literal(ALL_CAMPAIGNS)
     keys = {"campaign_id": campaign, "platform": parsed["platform"].strip().nullif(""), "date": parsed["date"]}
     outcomes = parsed.select(**keys, **{name: parsed[name] for name in NUMBERS}, **{PROBLEM: parsed[PROBLEM]})
-    return Raw(
-        outcomes=outcomes,
-        plans=_plans(parsed, CAMPAIGN in columns) if PLANNED in columns else None,
-        generated=False,
-        currency=history.currency,
-        cycle_hours=24,
-        digest=history.digest,
-        provenance=_provenance(history),
-        notes=_notes(history),
+    return replace(told, outcomes=outcomes, plans=_plans(parsed, CAMPAIGN in columns) if PLANNED in columns else None)
+
+
+def _sound(columns: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame | None, int]:
+    """The rows as a frame where surely each keeps every rule of ingest, and how many without a number are left out.
+
+    `None`: some may not, or there are plans, which have rules of their own.
+    """
+    found = {name: _numbers(columns[name]) for name in NUMBERS}
+    days = _days(columns["date"])
+    if PLANNED in columns or days is None or any(one is None for one in found.values()):
+        return None, 0
+    campaigns = pd.Categorical(columns[CAMPAIGN] if CAMPAIGN in columns else [ALL_CAMPAIGNS] * len(days))
+    frame = pd.DataFrame(
+        {"campaign_id": campaigns, "platform": pd.Categorical(columns["platform"]), "date": days} | found
     )
+    blank = frame[list(NUMBERS)].isna().all(axis=1)
+    frame = frame[~blank].reset_index(drop=True) if blank.any() else frame
+    for column in BOOKED:
+        value = frame[column.name]
+        if column.kind == "string" and any(not text or text != text.strip() for text in value.unique()):
+            return None, 0
+        if not column.nullable and value.isna().any():
+            return None, 0
+        if column.low is not None and (value < column.low).any():
+            return None, 0
+    unseen = frame["clicks"] > frame["impressions"].fillna(0.0)
+    if frame.empty or unseen.any() or frame.duplicated(["campaign_id", "platform", "date"]).any():
+        return None, 0
+    return frame, int(blank.sum())
+
+
+def _numbers(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """A column as values, NaN for `''`; `None` where a text is no number."""
+    found = values(texts)
+    return found if np.isnan(found).sum() == list(texts).count("") else None
+
+
+def _days(texts: Sequence[str]) -> list[date] | None:
+    """A column as days; `None` where a text is none."""
+    days = {text: of_iso(text) for text in set(texts)}
+    known = {text: day for text, day in days.items() if day is not None and day.isoformat() == text}
+    return [known[text] for text in texts] if len(known) == len(days) else None
 
 
 def _typed(name: str, texts: Sequence[str]) -> pa.Array:
     """A column as values where all of it can be read so, `''` as null; else as text, which an engine parses and tells
     row by row what is wrong with it."""
-    if name in (*NUMBERS, PLANNED):
-        found = values(texts)
-        untold = np.isnan(found)
-        if untold.sum() == list(texts).count(""):
-            return pa.array(found, mask=untold)
-    if name == "date":
-        days = {text: of_iso(text) for text in set(texts)}
-        if all(day is not None and day.isoformat() == text for text, day in days.items()):
-            return pa.array([days[text] for text in texts], pa.date32())
+    if name in (*NUMBERS, PLANNED) and (found := _numbers(texts)) is not None:
+        return pa.array(found, mask=np.isnan(found))
+    if name == "date" and (days := _days(texts)) is not None:
+        return pa.array(days, pa.date32())
     return pa.array(texts, pa.string())
 
 
