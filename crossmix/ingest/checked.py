@@ -24,7 +24,7 @@ from crossmix.schema import ALL_CAMPAIGNS, DataError, Dataset, Grouped
 from crossmix.sources.history import accounts
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import History, load
-from crossmix.sources.history.rhythm import WEEKDAYS, missing_days
+from crossmix.sources.history.rhythm import WEEKDAYS, days_of, missing_days
 from crossmix.sources.spend import raw
 
 STEADY = 0.1
@@ -128,7 +128,7 @@ def _quarantined(rejected: pd.DataFrame, spent: float) -> list[tuple[str, int, f
 def missing(checked: Checked) -> list[str]:
     """Sentences: days without a row, values that are not there."""
     days, lines = checked.days, []
-    known = sorted(set(days["day"].dt.date))
+    known = days_of(days["day"])
     step = _step(known)
     absent = missing_days(known) if step == 1 else []
     if absent:
@@ -155,7 +155,7 @@ def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
     """Weekdays on which a platform of a daily history never has a row while others have."""
     lines = []
     for name, own in days.groupby("platform", observed=True)["day"]:
-        had = set(own.dt.date)
+        had = set(days_of(own))
         span = pd.date_range(own.min(), own.max()).date
         missed = Counter(day.weekday() for day in span if day not in had and day not in set(absent))
         present = Counter(day.weekday() for day in had)

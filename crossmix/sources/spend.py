@@ -26,6 +26,7 @@ from crossmix.sources import SOURCES, Backend, Raw, Source, Table
 from crossmix.sources.history.columns import CAMPAIGN, KNOWN, NUMBERS, PLANNED
 from crossmix.sources.history.dates import of_iso
 from crossmix.sources.history.load import History, load
+from crossmix.sources.history.names import categories
 from crossmix.sources.history.numbers import values
 from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM, parse
@@ -85,10 +86,8 @@ def _sound(columns: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame | None, i
     days = _days(columns["date"])
     if PLANNED in columns or days is None or any(one is None for one in found.values()):
         return None, 0
-    campaigns = pd.Categorical(columns[CAMPAIGN] if CAMPAIGN in columns else [ALL_CAMPAIGNS] * len(days))
-    frame = pd.DataFrame(
-        {"campaign_id": campaigns, "platform": pd.Categorical(columns["platform"]), "date": days} | found
-    )
+    campaigns = categories(columns[CAMPAIGN] if CAMPAIGN in columns else [ALL_CAMPAIGNS] * len(days))
+    frame = pd.DataFrame({"campaign_id": campaigns, "platform": categories(columns["platform"]), "date": days} | found)
     blank = frame[list(NUMBERS)].isna().all(axis=1)
     frame = frame[~blank].reset_index(drop=True) if blank.any() else frame
     for column in BOOKED:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import aliases, measures, rhythm, totals, units
+from crossmix.sources.history import aliases, measures, names, rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 
@@ -75,7 +75,7 @@ def _frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The rows that have a day and a platform; names as categories in their order, which every sum by name needs."""
     frame = pd.DataFrame(index=range(len(columns["date"])))
     for name in (name for name in columns if name not in (*NUMBERS, PLANNED)):
-        frame[name] = pd.Categorical(columns[name]) if name != "date" else np.array(columns[name], dtype=object)
+        frame[name] = names.categories(columns[name]) if name != "date" else np.array(columns[name], dtype=object)
     for name in NUMBERS:
         frame[name] = values(columns[name])
     dates = dict.fromkeys(columns["date"])
@@ -128,7 +128,8 @@ def _price(frame: pd.DataFrame) -> str | None:
         row = sound.loc[odd.index[0]]
         where = f"{row['platform']} on {row['date']}"
         return _far(where, cpm[odd.index[0]], f"it usually pays {usual[row['platform']]:,.2f}", float(odd.iloc[0]))
-    return units.whole_platforms(frame) if units.lasting(frame) is None else None
+    whole = units.whole_platforms(frame)
+    return whole if whole is not None and units.lasting(frame) is None else None
 
 
 def _far(where: str, cpm: float, beside: str, factor: float) -> str:

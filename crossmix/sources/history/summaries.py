@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crossmix.sources.history import averages
 from crossmix.sources.history import dates as days
@@ -350,8 +349,9 @@ def _of_the_whole_period(starts: Sequence[str], ends: Sequence[str]) -> Mask:
 
 def _coded(texts: Sequence[str]) -> tuple[Codes, Sequence[str]]:
     """Texts as codes, and the text of each code."""
-    codes, known = pd.factorize(np.array(texts, dtype=object))
-    return codes.astype(np.intp), list(known)
+    known = list(dict.fromkeys(texts))
+    code = dict(zip(known, range(len(known)), strict=True))
+    return np.fromiter(map(code.__getitem__, texts), np.intp, len(texts)), known
 
 
 def _joined(codes: Sequence[Codes], size: int) -> Codes:
