@@ -82,7 +82,7 @@ def check(config: Config) -> Checked:
         out.mkdir()
         try:
             engine = partial(connect, config.data.engine, work, config.data.memory)
-            ingest_raw(raw(history, engine, work), config.data, out)
+            ingest_raw(raw(history, engine, work), config.data, out, told_alone=True)
         except DataError as error:
             checked.problem = str(error)
         else:

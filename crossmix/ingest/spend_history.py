@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from crossmix.sources.tables import arrow_schema
 KEY = ("campaign_id", "platform", "date")
 
 
-def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
+def ingest_history(raw: Raw, data: Data, out: Path, *, told_alone: bool = False) -> Meta:
     """`ingest_raw` for daily totals: `outcomes` takes the place of impressions and sequences (`sources.history`)."""
     outcomes, frame, empty = _cleaned(raw)
     sound, unknown = frame, bookings.untold(frame)
@@ -67,11 +66,14 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
 
     known = plans.entered(raw.plans, silent)
     planned = clean_optional(known, PLANS, "plans", KEY, lambda t: plan_rules(t, set(group), own))
-    amounts, unplanned = _plans(planned, frame)
-    amounts["campaign_id"] = amounts["campaign_id"].map(account)
-    budget = plans.grouped(history.daily_plans(amounts, days), group)
     rejected = [*outcomes.rejected, *(planned.rejected if planned else ())]
-    _write(out, budget, table, rejected)
+    pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
+    unplanned = 0
+    if planned is not None or not told_alone:
+        amounts, unplanned = _plans(planned, frame)
+    if not told_alone:
+        amounts["campaign_id"] = amounts["campaign_id"].map(account)
+        _write(out, plans.grouped(history.daily_plans(amounts, days), group), table)
 
     held = history.held(parts, money, since, min(window, cycles))
     stopped = history.stopped(table, platforms, cycles, window)
@@ -189,15 +191,14 @@ def _plans(planned: Clean | None, frame: pd.DataFrame) -> tuple[pd.DataFrame, in
     return plans.completed(amounts, spend)
 
 
-def _write(out: Path, budget: pd.DataFrame, table: pd.DataFrame, rejected: list[dict[str, Any]]) -> None:
-    """The dataset's tables."""
+def _write(out: Path, budget: pd.DataFrame, table: pd.DataFrame) -> None:
+    """The dataset's tables of rows."""
     tables = (("plans", PLANS, budget), ("outcomes", (*OUTCOMES, *DERIVED), table))
     for name, columns, frame in tables:
         frame = frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
         whole = pa.Table.from_pandas(frame, schema=arrow_schema(columns), preserve_index=False)
         pq.write_table(whole, out / f"{name}.parquet")
     write_creatives(None, out)
-    pq.write_table(pa.Table.from_pylist(rejected, schema=arrow_schema(QUARANTINE)), out / "quarantine.parquet")
 
 
 def _timeline(dates: pd.Series, days: int, data: Data) -> tuple[Timeline, int]:

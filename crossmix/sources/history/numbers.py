@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from crossmix.schema import DataError
 from crossmix.sources.history import currencies
@@ -147,7 +148,7 @@ def _parsed(texts: list[str]) -> npt.NDArray[np.float64]:
     if joined.isascii() and "_" not in joined:
         with suppress(ValueError):  # a word among them
             if all(texts):
-                return _finite(np.fromiter(map(float, texts), float, len(texts)))
+                return _finite(pa.array(texts, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False))
             return _finite(np.array([float(text) if text else math.nan for text in texts], float))
     return _finite(np.asarray(pd.to_numeric(np.array(texts, dtype=object), errors="coerce"), float))
 

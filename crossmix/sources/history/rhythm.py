@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+Codes = npt.NDArray[np.int64]
 DAY, WEEK, MONTH = 1, 7, 30
 PERIOD = {WEEK: "week", MONTH: "month"}
 LEAST_GAPS = 4
@@ -70,12 +71,7 @@ def _steps(names: pd.Series, day: pd.Series, edges: Collection[int]) -> dict[str
         edges: weekdays on which a week's row may be.
     """
     code, known = pd.factorize(names, sort=True)
-    at = day.to_numpy("datetime64[D]").astype(int)
-    since, span = int(at.min()), int(np.ptp(at)) + 1
-    there = np.unique(code * span + at - since)
-    own, gap = there[1:] // span, np.diff(there)
-    same = own == there[:-1] // span
-    own, gap = own[same], gap[same]
+    own, gap = _gaps(code, day)
 
     def count(of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         return np.bincount(own[of], minlength=len(known))
@@ -83,16 +79,36 @@ def _steps(names: pd.Series, day: pd.Series, edges: Collection[int]) -> dict[str
     whole = np.bincount(own, minlength=len(known))
     step = np.where(count(gap == DAY) > whole // 2, DAY, 0)  # their median
     step[count((gap >= 28) & (gap <= 31)) > REGULAR * whole] = MONTH
-    weekday = np.bincount(code * 7 + (at + 3) % 7, minlength=7 * len(known)).reshape(-1, 7).argmax(axis=1)
+    weekday = np.bincount(code * 7 + day.dt.weekday.to_numpy(), minlength=7 * len(known)).reshape(-1, 7).argmax(axis=1)
     weekly = count(gap % WEEK == 0) > REGULAR * whole
     step[weekly] = np.where(np.isin(weekday[weekly], list(edges)), WEEK, 0)
     step[whole < LEAST_GAPS] = 0
     return dict(zip(map(str, known), step.tolist(), strict=True))
 
 
+def _gaps(code: Codes, day: pd.Series) -> tuple[Codes, Codes]:
+    """Days from each day to the next of every series: the series, and how many."""
+    at = day.to_numpy("datetime64[D]").astype(int)
+    span = int(np.ptp(at)) + 1
+    there = np.unique(code * span + at - int(at.min()))
+    own, gap = there[1:] // span, np.diff(there)
+    same = own == there[:-1] // span
+    return own[same], gap[same]
+
+
+def _alternates(frame: pd.DataFrame, keys: list[str]) -> bool:
+    """Whether some series has gaps of days and of weeks, so many as change a rhythm."""
+    code = frame.groupby(keys, observed=True).ngroup().to_numpy()
+    own, gap = _gaps(code, frame["day"])
+    weeks, days = (np.bincount(own[gap == size], minlength=len(code)) for size in (WEEK, DAY))
+    return bool(((weeks >= WEEKS) & (days >= DAYS)).any())
+
+
 def _changed(frame: pd.DataFrame) -> str | None:
     """A platform's or campaign's rows that are days for a time and weeks for another."""
     keys = [name for name in ("platform", "campaign") if name in frame]
+    if not _alternates(frame, keys):
+        return None
     sums = frame.groupby([*keys, "day"], sort=True, observed=True)["spend"].sum().reset_index()
     days, spends = sums["day"].to_numpy("datetime64[D]"), sums["spend"].to_numpy()
     code = sums.groupby(keys, observed=True).ngroup().to_numpy()

@@ -247,6 +247,11 @@ def _keys(frame: pd.DataFrame) -> list[str]:
 
 
 def _cells(rows: pd.DataFrame, keys: list[str]) -> npt.NDArray[np.int64]:
+    if all(isinstance(rows[name].dtype, pd.CategoricalDtype) for name in keys):
+        code = np.zeros(len(rows), np.int64)
+        for name in keys:
+            code = code * len(rows[name].cat.categories) + rows[name].cat.codes.to_numpy()
+        return np.asarray(pd.factorize(code)[0], np.int64)
     return np.asarray(rows.groupby(keys, sort=False, observed=True).ngroup(), np.int64)
 
 
