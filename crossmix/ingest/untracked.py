@@ -39,6 +39,8 @@ LATE = 3
 MOST = 0.25
 """Part of a platform's money that may be unknown; with more, nothing is left to compare."""
 SHOWN = 5
+SPARSE = 8
+"""So many times more days of series than rows are not laid out one by one."""
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -192,9 +194,14 @@ def _suspects(
         left: positions of the rows, in order of time.
         codes: the series of each row of the frame.
     """
-    span = np.ptp(days.astype("datetime64[D]").astype(int)) + 1 if len(days) else 1
+    if not len(left):
+        return []
     at = days[left].astype("datetime64[D]").astype(int)
-    cells, cell = np.unique(codes[left] * span + at - (at.min() if len(at) else 0), return_inverse=True)
+    span = np.ptp(at) + 1
+    cell = codes[left] * span + at - at.min()
+    cells = np.arange(cell.max() + 1)
+    if len(cells) > SPARSE * len(left):
+        cells, cell = np.unique(cell, return_inverse=True)
     found = np.zeros(int(codes.max(initial=0)) + 1, bool)
     for missing, beside in LAYERS:
         exposure, count = amounts[beside][left], _counted(amounts, missing, beside)[left]

@@ -144,11 +144,12 @@ def values(texts: Sequence[str]) -> npt.NDArray[np.float64]:
 
 
 def _parsed(texts: list[str]) -> npt.NDArray[np.float64]:
+    if all(texts):
+        with suppress(pa.ArrowInvalid):  # a word among them, or digits that another script has
+            return _finite(pa.array(texts, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False))
     joined = "".join(texts)
     if joined.isascii() and "_" not in joined:
         with suppress(ValueError):  # a word among them
-            if all(texts):
-                return _finite(pa.array(texts, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False))
             return _finite(np.array([float(text) if text else math.nan for text in texts], float))
     return _finite(np.asarray(pd.to_numeric(np.array(texts, dtype=object), errors="coerce"), float))
 
