@@ -24,6 +24,7 @@ from crossmix.schema import ALL_CAMPAIGNS, DataError, Dataset, Grouped
 from crossmix.sources.history import accounts
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import History, load
+from crossmix.sources.history.names import categories
 from crossmix.sources.history.rhythm import WEEKDAYS, days_of, missing_days
 from crossmix.sources.spend import raw
 
@@ -43,7 +44,7 @@ class Checked:
 
     history: History
     days: pd.DataFrame
-    """day, platform, campaign and NUMBERS: what could be read as such; NaN: no value."""
+    """day, platform and campaign (categories), and NUMBERS: what could be read as such; NaN: no value."""
     platforms: pd.DataFrame
     """Index platform, by spend: sums of NUMBERS, rows, first, last."""
     quarantined: list[tuple[str, int, float, str]] = field(default_factory=list)
@@ -103,7 +104,8 @@ def _days(history: History) -> pd.DataFrame:
     named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ALL_CAMPAIGNS)
     known = named.loc[named[list(NUMBERS)].notna().any(axis=1), "day"]
     named = named[named["day"] <= known.max()]  # later ones have a plan alone
-    return named[["day", "platform", "campaign", *NUMBERS]]
+    coded = {name: categories(named[name].tolist()) for name in ("platform", CAMPAIGN)}
+    return named.assign(**coded)[["day", "platform", "campaign", *NUMBERS]]
 
 
 def _platforms(days: pd.DataFrame) -> pd.DataFrame:

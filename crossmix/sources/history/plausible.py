@@ -68,7 +68,8 @@ def check(
                 notes.append(f"Accepted ({kind}): {problem.split(';')[0]}.")
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
-    return {name: list(values) for name, values in columns.items()}, frame, notes
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
+    return {name: list(values) for name, values in columns.items()}, plain, notes
 
 
 def _frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
