@@ -59,6 +59,8 @@ a zero now and then, with so many of them in all but 0.9^90 = 1 in 10,000 cases.
 _READY = re.compile(r"-?[0-9]+(\.([0-9]{1,2}|[0-9]{4,}))?|")
 _READY_LINES = re.compile(r"(?>(?>-?[0-9]++(?:\.(?:[0-9]{1,2}(?![0-9])|[0-9]{4,}+))?+)?\n)*+")
 """Lines of which each is `_READY`; nothing is tried twice."""
+_BARE_LINES = re.compile(r"(?>(?>-?[0-9][0-9.,]*+)?\n)*+")
+"""The same of `_BARE` and blanks."""
 _BARE = re.compile(r"-?[0-9][0-9.,]*")
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
 _GAPS = re.compile(r"(?<=\d)[\s'`_](?=\d{3}(\D|$))")
@@ -104,7 +106,11 @@ def convert(
     bare: dict[str, dict[str, str | None]] = {name: {} for name in columns}
     signs: dict[str, tuple[str, str]] = {}
     blanks = set()
+    digits = {name for name, values in columns.items() if _all_match(_BARE_LINES, values)}
     for name, texts in hard.items():
+        if name in digits:
+            bare[name] = dict(zip(texts, texts, strict=True))
+            continue
         for text in texts:
             core, sign = _bare(text)
             bare[name][text] = core
@@ -120,6 +126,9 @@ def convert(
     )
     result = {}
     for name, values in columns.items():
+        if name in digits:
+            result[name] = _written("\n".join(values), "\n".join(values), found).split("\n")
+            continue
         read = dict(zip(unique[name], unique[name], strict=True))
         read.update((text, _written(text, core, found)) for text, core in bare[name].items())
         result[name] = list(map(read.__getitem__, values))
@@ -157,10 +166,13 @@ def _parsed(texts: list[str]) -> npt.NDArray[np.float64]:
 def _all_ready(texts: Sequence[str]) -> bool:
     """Whether all are `_READY`, in one go."""
     whole = "".join(texts)
-    if whole.isascii() and whole.isdigit():
-        return True
-    lines = "\n".join([*texts, ""])
-    return lines.count("\n") == len(texts) and _READY_LINES.fullmatch(lines) is not None
+    return (whole.isascii() and whole.isdigit()) or _all_match(_READY_LINES, texts)
+
+
+def _all_match(lines: re.Pattern[str], texts: Sequence[str]) -> bool:
+    """Whether the texts are such lines."""
+    whole = "\n".join([*texts, ""])
+    return bool(texts) and whole.count("\n") == len(texts) and lines.fullmatch(whole) is not None
 
 
 def _finite(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
