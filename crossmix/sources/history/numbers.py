@@ -32,7 +32,7 @@ DECIMAL = {"point": ".", "comma": ","}
 OTHER = {".": ",", ",": "."}
 WHOLE = ("impressions", "clicks")
 """Columns whose values are whole numbers."""
-FEWEST_KEPT, MOST_KEPT = 10_000, 1_000_000
+FEWEST_KEPT, MOST_KEPT = 10_000, 300_000
 """Columns of so many rows are kept with their values: fewer are parsed at once, more would fill the memory."""
 BLANKS = frozenset(
     (

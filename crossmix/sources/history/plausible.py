@@ -81,7 +81,7 @@ def _frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         frame[name] = values(columns[name])
     dates = dict.fromkeys(columns["date"])
     days = dict(zip(dates, pd.to_datetime(pd.Series([*dates]), format="%Y-%m-%d", errors="coerce"), strict=True))
-    frame["day"] = frame["date"].map(days)
+    frame["day"] = pd.to_datetime(frame["date"].map(days))
     named = [bool(name.strip()) for name in frame["platform"].cat.categories]
     return frame[frame["day"].notna() & np.array(named, bool)[frame["platform"].cat.codes]]
 
