@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ibis
 import pyarrow as pa
 
 from crossmix.schema import behaviour_id
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 
 SEQUENCES = pa.schema([("impression_id", pa.string()), ("events", pa.list_(pa.int16()))])
 

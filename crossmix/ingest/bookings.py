@@ -22,13 +22,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from crossmix.schema import DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM, Rule
 
 AMOUNTS = ("spend", "impressions", "clicks", "conversions", "revenue")
@@ -78,8 +78,8 @@ class Apart:
 
 def untold(frame: pd.DataFrame) -> dict[str, str]:
     """Platforms whose results are blank in every row while others tell them, and which: as `schema.Held.missing`."""
-    told = frame[["conversions", "revenue"]].notna().groupby(frame["platform"]).any()
-    spent = frame["spend"].abs().groupby(frame["platform"]).sum() > 0
+    told = frame[["conversions", "revenue"]].notna().groupby(frame["platform"], observed=True).any()
+    spent = frame["spend"].abs().groupby(frame["platform"], observed=True).sum() > 0
     missing = {}
     for name in told.index[spent]:
         lacks = [column for column in told.columns if told[column].any() and not told.loc[name, column]]
@@ -112,7 +112,7 @@ def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame
     found: list[Apart] = []
     money, shown = frame["spend"].abs(), frame["impressions"] > 0
     sums = pd.DataFrame({"money": money, "shown": money.where(shown, 0.0), "clicks": frame["clicks"]})
-    sums = sums.groupby(frame["platform"]).sum()
+    sums = sums.groupby(frame["platform"], observed=True).sum()
     silent = sums.index[(sums["money"] > 0) & (sums["shown"] < DELIVERED * sums["money"])]
     unclicked = sums.index[(sums["money"] > 0) & (sums["clicks"] <= 0)].difference(silent)
     for missing, names in (("impressions", silent), ("clicks", unclicked)):
@@ -122,7 +122,7 @@ def apart(frame: pd.DataFrame, unknown: Mapping[str, str]) -> tuple[pd.DataFrame
     whole = frame["platform"].isin([*silent, *unclicked, *unknown])
     idle = (frame["impressions"] <= 0) & (frame["clicks"] <= 0)
     fee = ~whole & idle & (frame["spend"] > 0)
-    for name, rows in frame[fee].groupby("platform", sort=True):
+    for name, rows in frame[fee].groupby("platform", sort=True, observed=True):
         found.append(Apart(str(name), "fees", rows.assign(conversions=0.0, revenue=0.0)))
     # What is booked beside a fee is the platform's own.
     kept = frame.assign(spend=frame["spend"].where(~fee, 0.0))[~whole]
@@ -179,7 +179,12 @@ def settled(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
     cells = cells.sort_values(["campaign_id", "platform", "cycle"], ignore_index=True)
     left: dict[str, float] = {}
     columns = {name: cells[name].to_numpy(float).copy() for name in AMOUNTS}
-    for rows in cells.groupby(["campaign_id", "platform"], sort=True).indices.values():
+    broken = ~(
+        (cells[["spend", "conversions", "revenue"]] >= 0).all(axis=1) & (cells["conversions"] <= cells["clicks"])
+    )
+    by = cells.groupby(["campaign_id", "platform"], sort=True, observed=True)
+    some = cells[broken.groupby(by.ngroup()).transform("any")]
+    for rows in some.groupby(["campaign_id", "platform"], sort=True, observed=True).groups.values():
         for name in ("spend", "conversions", "revenue"):
             most = columns["clicks"][rows] if name == "conversions" else np.full(len(rows), math.inf)
             columns[name][rows], rest = carried(columns[name][rows], most)

@@ -36,9 +36,9 @@ def told(frame: pd.DataFrame, window: int) -> list[str]:
         frame: date, platform, spend; a row a day.
         window: days of today.
     """
-    first, last = min(frame["date"]), max(frame["date"])
+    first, last = frame["date"].min(), frame["date"].max()
     days = [first + timedelta(days=at) for at in range((last - first).days + 1)]
-    spend = frame.pivot_table("spend", "date", "platform", "sum").reindex(days).fillna(0.0)
+    spend = frame.pivot_table("spend", "date", "platform", "sum", observed=True).reindex(days).fillna(0.0)
     at = {name: _step(spend[name].to_numpy(float), window) for name in spend}
     whole, total = spend.sum(axis=1).to_numpy(float), float(spend.to_numpy()[-window:].sum())
     everywhere = _step(whole, window)

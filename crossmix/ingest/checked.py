@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from crossmix.schema import ALL_CAMPAIGNS, DataError, Dataset, Grouped
 from crossmix.sources.history import accounts
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, PLANNED
 from crossmix.sources.history.load import History, load
-from crossmix.sources.history.rhythm import WEEKDAYS, missing_days
+from crossmix.sources.history.names import categories
+from crossmix.sources.history.rhythm import WEEKDAYS, days_of, missing_days
 from crossmix.sources.spend import raw
 
 STEADY = 0.1
@@ -42,7 +44,7 @@ class Checked:
 
     history: History
     days: pd.DataFrame
-    """day, platform, campaign and NUMBERS: what could be read as such; NaN: no value."""
+    """day, platform and campaign (categories), and NUMBERS: what could be read as such; NaN: no value."""
     platforms: pd.DataFrame
     """Index platform, by spend: sums of NUMBERS, rows, first, last."""
     quarantined: list[tuple[str, int, float, str]] = field(default_factory=list)
@@ -80,8 +82,8 @@ def check(config: Config) -> Checked:
         work, out = Path(folder), Path(folder) / "dataset"
         out.mkdir()
         try:
-            backend = connect(config.data.engine, work, config.data.memory)
-            ingest_raw(raw(history, backend, work), config.data, out)
+            engine = partial(connect, config.data.engine, work, config.data.memory)
+            ingest_raw(raw(history, engine, work), config.data, out, told_alone=True)
         except DataError as error:
             checked.problem = str(error)
         else:
@@ -102,14 +104,15 @@ def _days(history: History) -> pd.DataFrame:
     named = history.days if CAMPAIGN in history.days else history.days.assign(campaign=ALL_CAMPAIGNS)
     known = named.loc[named[list(NUMBERS)].notna().any(axis=1), "day"]
     named = named[named["day"] <= known.max()]  # later ones have a plan alone
-    return named[["day", "platform", "campaign", *NUMBERS]]
+    coded = {name: categories(named[name].tolist()) for name in ("platform", CAMPAIGN)}
+    return named.assign(**coded)[["day", "platform", "campaign", *NUMBERS]]
 
 
 def _platforms(days: pd.DataFrame) -> pd.DataFrame:
-    by = days.groupby("platform")
+    by = days.groupby("platform", observed=True)
     table = by[list(NUMBERS)].sum(min_count=1)
     table["rows"] = by.size()
-    busy = days[(days[list(NUMBERS)].fillna(0) != 0).any(axis=1)].groupby("platform")["day"]
+    busy = days[(days[list(NUMBERS)].fillna(0) != 0).any(axis=1)].groupby("platform", observed=True)["day"]
     for name, rows, edge in (("first", by["day"].min(), busy.min()), ("last", by["day"].max(), busy.max())):
         table[name] = edge.reindex(table.index).fillna(rows)
     return table.sort_values("spend", ascending=False)
@@ -127,7 +130,7 @@ def _quarantined(rejected: pd.DataFrame, spent: float) -> list[tuple[str, int, f
 def missing(checked: Checked) -> list[str]:
     """Sentences: days without a row, values that are not there."""
     days, lines = checked.days, []
-    known = sorted(set(days["day"].dt.date))
+    known = days_of(days["day"])
     step = _step(known)
     absent = missing_days(known) if step == 1 else []
     if absent:
@@ -153,8 +156,8 @@ def missing(checked: Checked) -> list[str]:
 def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
     """Weekdays on which a platform of a daily history never has a row while others have."""
     lines = []
-    for name, own in days.groupby("platform")["day"]:
-        had = set(own.dt.date)
+    for name, own in days.groupby("platform", observed=True)["day"]:
+        had = set(days_of(own))
         span = pd.date_range(own.min(), own.max()).date
         missed = Counter(day.weekday() for day in span if day not in had and day not in set(absent))
         present = Counter(day.weekday() for day in had)
@@ -190,7 +193,7 @@ def answers(checked: Checked) -> tuple[list[str], list[str]]:
         able.append(f"H{checked.alone.whole[1:]}: with {REMEDY}, which reads all campaigns as one account.")
         unable.append(f"How to split a campaign's own budget among platforms: {checked.alone.unmoved}.")
     asked = days[(days["spend"] > 0) & days["platform"].isin(kept) & ~days["campaign"].isin(checked.ended)]
-    tried = asked.groupby("campaign")["platform"].nunique()
+    tried = asked.groupby("campaign", observed=True)["platform"].nunique()
     holes = int((len(kept) - tried).sum())
     if holes:
         unable.append(
@@ -216,7 +219,7 @@ def as_split(checked: Checked) -> pd.DataFrame:
 
 def _steady(days: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Of platforms whose spend never moved."""
-    by_day = days.groupby(["platform", "day"])["spend"].sum()
+    by_day = days.groupby(["platform", "day"], observed=True)["spend"].sum()
     moved = {}
     for name in table.index:
         spend = by_day.loc[name]

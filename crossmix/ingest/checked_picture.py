@@ -23,7 +23,7 @@ MOST = 9
 def picture(checked: Checked) -> str:
     """An SVG of its own."""
     days = as_split(checked)
-    spent = days.groupby("platform")["spend"].sum().sort_values(ascending=False, kind="stable")
+    spent = days.groupby("platform", observed=True)["spend"].sum().sort_values(ascending=False, kind="stable")
     names = [str(name) for name in spent.index]
     shown = names if len(names) <= MOST + 1 else names[:MOST]
     days = days.assign(platform=days["platform"].where(days["platform"].isin(shown), "other"))
@@ -74,7 +74,7 @@ def _trailing(days: pd.DataFrame, name: str, index: pd.DatetimeIndex, shown: Seq
     Args:
         span: days that a row stands for, over which its amount is spread.
     """
-    table = days.pivot_table(index="day", columns="platform", values=name, aggfunc="sum") / span
+    table = days.pivot_table(index="day", columns="platform", values=name, aggfunc="sum", observed=True) / span
     table = table.reindex(index=index, columns=list(shown))
     table = table.ffill(limit=span - 1) if span > 1 else table
     begun = table.notna().cummax()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import reduce
-
-import ibis
 
 from crossmix.config import Data
 from crossmix.ingest.engine import materialise
@@ -17,6 +15,7 @@ from crossmix.ingest.quarantined import Lost
 from crossmix.ingest.timeline import Timeline, stamp
 from crossmix.schema import Column, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import CODE, PROBLEM, Rule, check_parsed, conform, contract, mark, rejections
 from crossmix.sources.tables import fetch, rounded
 
@@ -225,14 +224,30 @@ def impute(table: Table, creatives: Table | None, data: Data) -> tuple[Table, di
     return result, imputed, notes
 
 
-def platform_groups(
-    table: Table, cycles: Timeline, data: Data, today: datetime | None = None
-) -> tuple[list[str], dict[str, str], list[str]]:
-    """Group platforms as `data.platform_groups` says, then keep those with most spend in the training period.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A platform's money, currency."""
 
-    Args:
-        today: of a spend history: since when it is today. The platforms with most spend since then are kept, then
-            those with most in all: one that began late may be the largest.
+    training: float
+    """In the training period."""
+    recent: float
+    """Of a spend history since today's window begins, of a log in the training period."""
+    whole: float
+    """Of a spend history in all, of a log in the training period."""
+
+
+def platform_groups(table: Table, cycles: Timeline, data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+    """`grouped_platforms` of a log, by the spend of its training period."""
+    end = cycles.start + timedelta(hours=cycles.hours * cycles.first_cycle["validation"])
+    training = ibis.ifelse(table["timestamp"] < stamp(end), table["price_paid"], 0.0)
+    sums = {row["platform"]: row["spend"] or 0.0 for row in fetch(table.group_by("platform").agg(spend=training.sum()))}
+    return grouped_platforms({name: Spent(spend, spend, spend) for name, spend in sums.items()}, data)
+
+
+def grouped_platforms(rows: Mapping[str, Spent], data: Data) -> tuple[list[str], dict[str, str], list[str]]:
+    """Group platforms as `data.platform_groups` says, then keep those with most spend.
+
+    The platforms with most recent spend are kept, then those with most in all: one that began late may be the largest.
 
     Returns:
         The groups by that spend, `other` last; which of them each raw platform goes by; notes for the report.
@@ -240,13 +255,7 @@ def platform_groups(
     Raises:
         DataError: the config groups a platform that is not in the log.
     """
-    end = cycles.start + timedelta(hours=cycles.hours * cycles.first_cycle["validation"])
-    training = ibis.ifelse(table["timestamp"] < stamp(end), table["price_paid"], 0.0)
-    recent = training if today is None else ibis.ifelse(table["timestamp"] >= stamp(today), table["price_paid"], 0.0)
-    whole = training if today is None else table["price_paid"]
-    sums = table.group_by("platform").agg(spend=training.sum(), recent=recent.sum(), whole=whole.sum())
-    rows = {row["platform"]: row for row in fetch(sums)}
-    spent = {name: row["spend"] for name, row in rows.items()}
+    spent = {name: row.training for name, row in rows.items()}
     unknown = sorted(set(data.platform_groups) - set(spent))
     if unknown:
         raise DataError(
@@ -256,7 +265,7 @@ def platform_groups(
     group = {name: data.platform_groups.get(name, name) for name in sorted(spent)}
     total: dict[str, float] = dict.fromkeys(group.values(), 0.0)
     for name, amount in spent.items():
-        total[group[name]] += amount or 0.0
+        total[group[name]] += amount
     ranked = sorted(total, key=lambda name: (name == OTHER, -rounded(total[name]), name))
     notes = (
         [f"Platforms are grouped by the config: {members}."] if (members := group_members(data.platform_groups)) else []
@@ -264,10 +273,14 @@ def platform_groups(
     if len(ranked) > data.keep_platforms:
         named = [name for name in ranked if name != OTHER]
 
-        def amount(name: str, of: str) -> float:
-            return rounded(sum(row[of] or 0.0 for raw, row in rows.items() if group[raw] == name))
+        def order(name: str) -> tuple[float, float, int]:
+            own = [row for raw, row in rows.items() if group[raw] == name]
+            recent, whole = (
+                rounded(sum(money)) for money in zip(*((one.recent, one.whole) for one in own), strict=True)
+            )
+            return -recent, -whole, named.index(name)
 
-        first = sorted(named, key=lambda name: (-amount(name, "recent"), -amount(name, "whole"), named.index(name)))
+        first = sorted(named, key=order)
         rest = set(first[data.keep_platforms - 1 :])
         kept = [name for name in named if name not in rest]
         notes.append(f"{len(ranked) - len(kept)} platforms with the least spend are grouped as {OTHER!r}.")

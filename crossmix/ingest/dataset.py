@@ -8,7 +8,6 @@ from datetime import date as date_type
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from crossmix.ingest.clean import OTHER, UNKNOWN, Clean
 from crossmix.ingest.timeline import Timeline
 from crossmix.schema import CREATIVES, PLANS, DataError, Provenance
 from crossmix.sources import SOURCES, Table
+from crossmix.sources.late import ibis
 from crossmix.sources.tables import arrow_schema, fetch, rounded, write
 
 FEW_CONVERSIONS = 50
@@ -170,7 +170,8 @@ def plans_from_spend() -> dict[str, str]:
 
 
 def days_of(date: Iterable[Any]) -> list[date_type]:
-    """Days as days, whether the engine gives days or moments."""
+    """Days as days, whether the engine gives days or moments; one object for each day of moments."""
     if isinstance(date, pd.Series) and pd.api.types.is_datetime64_any_dtype(date):
-        return list(date.dt.date)
+        code, known = pd.factorize(date)
+        return [*pd.DatetimeIndex(known).date[code]]
     return [getattr(value, "date", lambda value=value: value)() for value in date]

@@ -8,12 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ibis
-
 from crossmix.config import Data
 from crossmix.ingest.memory import engine_memory
 from crossmix.schema import DataError
 from crossmix.sources import Backend, Table, spark
+from crossmix.sources.late import ibis
 from crossmix.sources.tables import OUT_OF_MEMORY, readable
 
 ASIDE = {"path", "engine", "memory", "quarantine_spend", "quarantine_platform", "accept_quarantine"}

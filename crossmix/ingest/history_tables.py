@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crossmix.config import Data
@@ -39,7 +40,7 @@ def days_per_row(dates: Sequence[date]) -> int:
     Raises:
         DataError: neither, or too short.
     """
-    known = sorted(set(dates))
+    known = sorted(pd.unique(np.asarray(dates, dtype=object)))
     steps = sorted((later - earlier).days for earlier, later in pairwise(known))
     usual = steps[len(steps) // 2] if steps else 1
     if usual not in (1, 7) or (usual == 7 and any(step % 7 for step in steps)):
@@ -194,8 +195,13 @@ def together(frame: pd.DataFrame, group: dict[str, str], since: date) -> tuple[G
         group: raw platform to its group.
         since: the first day of the last window.
     """
-    whole = frame.groupby("platform")["spend"].sum()
-    recent = frame[frame["date"] >= since].groupby("platform")["spend"].sum().reindex(whole.index, fill_value=0.0)
+    whole = frame.groupby("platform", observed=True)["spend"].sum()
+    recent = (
+        frame[frame["date"] >= since]
+        .groupby("platform", observed=True)["spend"]
+        .sum()
+        .reindex(whole.index, fill_value=0.0)
+    )
     names = [name for name in dict.fromkeys(group.values()) if list(group.values()).count(name) > 1]
     found = []
     for name in names:
@@ -226,7 +232,7 @@ def check_other(groups: Sequence[Grouped], platforms: int, data: Data) -> None:
 def stopped(table: pd.DataFrame, platforms: Sequence[str], cycles: int, window: int) -> tuple[Stopped, ...]:
     """Platforms without spend in the last `window` cycles, but with some before."""
     spent = table[table["spend"] > 0]
-    last = spent.groupby("platform")["cycle"].max()
+    last = spent.groupby("platform", observed=True)["cycle"].max()
     dates = spent.groupby("cycle")["date"].first()
     return tuple(
         Stopped(platform=name, last=dates[last[name]].isoformat(), cycles=cycles - 1 - int(last[name]))
@@ -238,7 +244,7 @@ def stopped(table: pd.DataFrame, platforms: Sequence[str], cycles: int, window: 
 def ended(table: pd.DataFrame, cycles: int, window: int) -> tuple[Ended, ...]:
     """Campaigns without spend in the last `window` cycles, but with some before; none where that is all of them."""
     spent = table[table["spend"] > 0]
-    last = spent.groupby("campaign_id")["cycle"].max()
+    last = spent.groupby("campaign_id", observed=True)["cycle"].max()
     dates = spent.groupby("cycle")["date"].first()
     over = last[last < cycles - window]
     if len(over) == len(last):
@@ -267,10 +273,11 @@ def totals(
 
     Corrections are settled (`bookings.settled`). Returns the table and what found no place in it.
     """
-    plain = pd.to_datetime(frame["date"])
-    cycle = (plain - pd.Timestamp(start)).dt.days // days
-    frame = frame.assign(platform=frame["platform"].map(group), cycle=cycle)
-    table = frame.groupby(["campaign_id", "platform", "cycle"], sort=True)[list(TOTALS)].sum().reset_index()
+    cycle = frame["date"].map({day: (day - start).days // days for day in frame["date"].unique()})
+    frame = frame.assign(platform=pd.Categorical(frame["platform"].astype(object).map(group)), cycle=cycle)
+    table = (
+        frame.groupby(["campaign_id", "platform", "cycle"], sort=True, observed=True)[list(TOTALS)].sum().reset_index()
+    )
     table, left = bookings.settled(table)
     splits = sorted(first_cycle, key=first_cycle.__getitem__)
     known = table["cycle"].unique().tolist()
@@ -284,8 +291,8 @@ def totals(
 
 def report(table: pd.DataFrame, meta: Meta) -> dict[str, Any]:
     """The data report of `crossmix.ingest.report` for totals; nobody's users are known."""
-    platforms = table.groupby("platform")[list(TOTALS)].sum()
-    spent = table.groupby(["cycle", "platform"])["spend"].sum().unstack(fill_value=0.0)
+    platforms = table.groupby("platform", observed=True)[list(TOTALS)].sum()
+    spent = table.groupby(["cycle", "platform"], observed=True)["spend"].sum().unstack(fill_value=0.0)
     spent = spent.reindex(columns=list(meta.platforms), fill_value=0.0)
     by_day = []
     for cycle, row in zip(spent.index, spent.to_numpy().tolist(), strict=True):

@@ -40,10 +40,14 @@ from crossmix.sources import Raw, Table
 from crossmix.sources.tables import arrow_schema, fetch, rounded, write_log
 
 
-def ingest_raw(raw: Raw, data: Data, out: Path) -> Meta:
-    """`ingest` for tables in hand: any object that satisfies `Raw`."""
+def ingest_raw(raw: Raw, data: Data, out: Path, *, told_alone: bool = False) -> Meta:
+    """`ingest` for tables in hand: any object that satisfies `Raw`.
+
+    Args:
+        told_alone: of a spend history write meta, report and quarantine, and no table of outcomes and plans.
+    """
     if raw.impressions is None:
-        return ingest_history(raw, data, out)
+        return ingest_history(raw, data, out, told_alone=told_alone)
     impressions = clean(
         raw.impressions,
         IMPRESSIONS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import ibis
 import pandas as pd
 
 from crossmix.schema import PLANS, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.rules import PROBLEM
 
 TOLERANCE = 1e-6
@@ -38,7 +38,10 @@ def derived(spend: pd.DataFrame, platforms: Sequence[str], start: datetime, hour
         [sorted(spend["campaign_id"].unique()), platforms, covered], names=["campaign_id", "platform", "date"]
     )
     total = (
-        spend.groupby(["campaign_id", "platform", "date"])["spend"].sum().reindex(grid, fill_value=0.0).reset_index()
+        spend.groupby(["campaign_id", "platform", "date"], observed=True)["spend"]
+        .sum()
+        .reindex(grid, fill_value=0.0)
+        .reset_index()
     )
     total["planned_budget"] = total["spend"] / total["date"].map(covered)
     return total.assign(min=None, max=None)[COLUMNS]
@@ -98,7 +101,7 @@ def grouped(plans: pd.DataFrame, group: dict[str, str]) -> pd.DataFrame:
     A missing min counts as 0; where one of the group has no max, the group has none.
     """
     renamed = plans.assign(platform=plans["platform"].map(group))
-    by = renamed.groupby(["campaign_id", "platform", "date"], sort=True)
+    by = renamed.groupby(["campaign_id", "platform", "date"], sort=True, observed=True)
     result = by["planned_budget"].sum().to_frame()
     result["min"] = by["min"].sum(min_count=1)
     result["max"] = by["max"].sum(min_count=1).where(by["max"].count() == by.size()).clip(upper=1.0)
@@ -107,7 +110,7 @@ def grouped(plans: pd.DataFrame, group: dict[str, str]) -> pd.DataFrame:
 
 def check_feasible(plans: pd.DataFrame, platforms: Sequence[str]) -> None:
     """Raise `DataError` where the mins of a campaign's day sum above 1, or the maxes of all platforms below 1."""
-    for (campaign, date), day in plans.groupby(["campaign_id", "date"], sort=True):
+    for (campaign, date), day in plans.groupby(["campaign_id", "date"], sort=True, observed=True):
         floors, caps = float(day["min"].fillna(0).sum()), float(day["max"].fillna(1).sum())
         if floors > 1 + TOLERANCE:
             raise DataError(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import ibis
-
 from crossmix import metrics
 from crossmix.ingest.dataset import AMOUNTS
 from crossmix.schema import SPLITS, Meta
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.tables import fetch, rounded
 
 

@@ -32,12 +32,12 @@ def told(frame: pd.DataFrame, days: int) -> list[str]:
         frame: date, platform, campaign_id, spend, impressions, clicks, conversions, revenue.
         days: of a row.
     """
-    first, last = min(frame["date"]), max(frame["date"])
+    first, last = frame["date"].min(), frame["date"].max()
     dates = [first + timedelta(days=at) for at in range(0, (last - first).days + 1, days)]
-    cells = [sorted(set(frame[name])) for name in ("campaign_id", "platform")]
+    cells = [sorted(frame[name].unique()) for name in ("campaign_id", "platform")]
     columns = pd.MultiIndex.from_product(cells)
     names = ("spend", "impressions", "clicks", "conversions", "revenue")
-    by = frame.groupby(["date", "campaign_id", "platform"])[list(names)].sum().unstack([1, 2])
+    by = frame.groupby(["date", "campaign_id", "platform"], observed=True)[list(names)].sum().unstack([1, 2])
     tables = {
         name: by[name].reindex(index=dates, columns=columns).fillna(0.0).clip(lower=0.0).to_numpy(float)
         for name in names

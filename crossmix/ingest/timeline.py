@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import ibis
-
 from crossmix.config import Data
 from crossmix.schema import SPLITS, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 from crossmix.sources.tables import fetch
 
 MOST_CYCLES = 100_000

@@ -62,9 +62,10 @@ def told(frame: pd.DataFrame) -> list[str]:
     Args:
         frame: platform, date, spend, clicks, conversions; a row is a day.
     """
-    last = max(frame["date"])
-    money = frame.groupby("platform")["spend"].sum()
-    series = {str(name): _series(frame[frame["platform"] == name], frame) for name in money.index}
+    first, last = frame["date"].min(), frame["date"].max()
+    dates = pd.date_range(first, last).date
+    money = frame.groupby("platform", observed=True)["spend"].sum()
+    series = {str(name): _series(frame[frame["platform"] == name], dates) for name in money.index}
     large = [str(name) for name in money.index[money >= min(LARGE * money.sum(), money.max())]]
     each = {name: lacking(*series[name]) for name in large}
     found = {name: one for name, one in each.items() if one.sure}
@@ -89,10 +90,9 @@ def told(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _series(rows: pd.DataFrame, whole: pd.DataFrame) -> tuple[Array, Array]:
+def _series(rows: pd.DataFrame, dates: npt.NDArray[np.object_]) -> tuple[Array, Array]:
     """Conversions and clicks of every day of the history; without clicks its money."""
-    days = pd.date_range(min(whole["date"]), max(whole["date"])).date
-    by = rows.groupby("date")[["conversions", "clicks", "spend"]].sum().reindex(days, fill_value=0.0).clip(lower=0.0)
+    by = rows.groupby("date")[["conversions", "clicks", "spend"]].sum().reindex(dates, fill_value=0.0).clip(lower=0.0)
     beside = "clicks" if by["clicks"].sum() > 0 else "spend"
     return by["conversions"].to_numpy(float), by[beside].to_numpy(float)
 

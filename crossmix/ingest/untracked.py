@@ -39,6 +39,8 @@ LATE = 3
 MOST = 0.25
 """Part of a platform's money that may be unknown; with more, nothing is left to compare."""
 SHOWN = 5
+SPARSE = 8
+"""So many times more days of series than rows are not laid out one by one."""
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -112,7 +114,7 @@ def _late(frame: pd.DataFrame, runs: Iterable[Run], data: Data) -> Run | None:
 
 
 def _at_end(frame: pd.DataFrame, one: Run) -> bool:
-    return one.last == max(frame["date"]) and one.days <= LATE
+    return bool(one.last == frame["date"].max()) and one.days <= LATE
 
 
 def _check(frame: pd.DataFrame, one: Run, runs: list[Run], data: Data) -> None:
@@ -122,7 +124,7 @@ def _check(frame: pd.DataFrame, one: Run, runs: list[Run], data: Data) -> None:
     )
     if one.last >= _since(frame, data) and (part := _today(frame, runs, data)) > data.quarantine_spend:
         raise DataError(f"{one.missing}: {part:.1%} of today's money has results that were not measured: {remedy}")
-    spent = frame.groupby("platform")["spend"].sum()
+    spent = frame.groupby("platform", observed=True)["spend"].sum()
     lost = sum(frame["spend"].to_numpy()[run.rows].sum() for run in runs if run.where == one.where)
     platform = one.where.split(" / ")[0]
     if lost > MOST * float(spent.get(platform, spent.sum())):
@@ -130,7 +132,7 @@ def _check(frame: pd.DataFrame, one: Run, runs: list[Run], data: Data) -> None:
 
 
 def _since(frame: pd.DataFrame, data: Data) -> date:
-    last: date = max(frame["date"])
+    last: date = frame["date"].max()
     return last - timedelta(days=math.ceil(data.today_days) - 1)
 
 
@@ -152,26 +154,76 @@ def _share(frame: pd.DataFrame, one: Run) -> float:
 def _found(frame: pd.DataFrame) -> Iterator[Run]:
     """Runs of all platforms, then of each, then of each campaign on it, none within another."""
     gone = np.zeros(len(frame), bool)
-    platform = frame["platform"].astype(str).to_numpy()
-    campaigns = frame["campaign_id"].nunique()
-    cell = frame["campaign_id"].astype(str).to_numpy()
-    named = [np.full(len(frame), "all platforms", object), platform]
-    if campaigns > 1:
-        named.append(np.array([f"{one} / {other}" for one, other in zip(platform, cell, strict=True)], object))
+    series = [(np.zeros(len(frame), np.intp), ["all platforms"])]
+    series += [
+        _coded(frame, keys) for keys in (["platform"], ["platform", "campaign_id"])[: frame["campaign_id"].nunique()]
+    ]
     days = pd.to_datetime(frame["date"]).to_numpy()
     order = np.argsort(days, kind="stable")
     amounts = {name: np.clip(frame[name].to_numpy(float), 0.0, None) for name in ("impressions", "clicks")}
     amounts |= {name: frame[name].to_numpy(float) for name in ("conversions", "revenue")}
-    for names in named:
-        codes, which = pd.factorize(names)
-        for code, rows in pd.Series(codes[order]).groupby(codes[order]).indices.items():
-            at = order[rows]
+    for codes, which in series:
+        left = order[~gone[order]]
+        for code in _suspects(amounts, left, days, codes):
+            at = left[codes[left] == code]
             for missing, beside in LAYERS:
                 at = at[~gone[at]]
                 for run, expected in _zeros(amounts, at, days, missing, beside):
                     gone[run] = True
                     dates = frame["date"].to_numpy()[run]
-                    yield Run(str(which[code]), missing, beside, expected, min(dates), max(dates), len(set(dates)), run)
+                    yield Run(which[code], missing, beside, expected, min(dates), max(dates), len(set(dates)), run)
+
+
+def _coded(frame: pd.DataFrame, keys: list[str]) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """The series that each row is of, numbered as they appear, and their names."""
+    codes = pd.factorize(frame.groupby(keys, sort=False, observed=True).ngroup())[0]
+    first = np.unique(codes, return_index=True)[1]
+    names = zip(*(frame[key].iloc[first].astype(str) for key in keys), strict=True)
+    return codes, [" / ".join(name) for name in names]
+
+
+def _suspects(
+    amounts: dict[str, Array],
+    left: npt.NDArray[np.int64],
+    days: npt.NDArray[np.datetime64],
+    codes: npt.NDArray[np.intp],
+) -> list[int]:
+    """Series with a run of zeros that may be impossible (`_zeros`), of any layer: hardly one of hundreds.
+
+    Args:
+        left: positions of the rows, in order of time.
+        codes: the series of each row of the frame.
+    """
+    if not len(left):
+        return []
+    at = days[left].astype("datetime64[D]").astype(int)
+    span = np.ptp(at) + 1
+    cell = codes[left] * span + at - at.min()
+    cells = np.arange(cell.max() + 1)
+    if len(cells) > SPARSE * len(left):
+        cells, cell = np.unique(cell, return_inverse=True)
+    found = np.zeros(int(codes.max(initial=0)) + 1, bool)
+    for missing, beside in LAYERS:
+        exposure, count = amounts[beside][left], _counted(amounts, missing, beside)[left]
+        exposed, counted = (np.bincount(cell, weights) for weights in (exposure, count))
+        seen = exposed > 0
+        of, exposed, counted = cells[seen] // span, exposed[seen], counted[seen]
+        if not len(of):
+            continue
+        zero = counted <= 0
+        starts = np.r_[0, np.flatnonzero((np.diff(zero) != 0) | (np.diff(of) != 0)) + 1]
+        busy = np.bincount(of[~zero], minlength=len(found))
+        usual = np.bincount(of[~zero], exposed[~zero], len(found))
+        highest = 2 * np.bincount(of, counted, len(found)) / np.maximum(usual, 1e-300)
+        lost = np.add.reduceat(exposed, starts) * highest[of[starts]]
+        # A little wider than what is asked of each: sums in another order differ in their last bits.
+        found[of[starts][zero[starts] & (busy[of[starts]] >= LEAST) & (lost >= -0.999 * IMPOSSIBLE)]] = True
+    return [int(code) for code in np.flatnonzero(found)]
+
+
+def _counted(amounts: dict[str, Array], missing: str, beside: str) -> Array:
+    """What is counted; of revenue the conversions that have some: amounts vary, whether there is one does not."""
+    return np.where(amounts[missing] > 0, amounts[beside], 0.0) if missing == "revenue" else amounts[missing]
 
 
 def _zeros(
@@ -182,10 +234,7 @@ def _zeros(
     Args:
         at: positions of the series' rows, in order of time.
     """
-    exposure, count = amounts[beside][at], amounts[missing][at]
-    if missing == "revenue":
-        # Conversions that have revenue: amounts vary, whether there is one does not.
-        count = np.where(count > 0, exposure, 0.0)
+    exposure, count = amounts[beside][at], _counted(amounts, missing, beside)[at]
     there, day_T = np.unique(days[at], return_inverse=True)
     exposed_T, counted_T = (np.bincount(day_T, weights).astype(float) for weights in (exposure, count))
     seen = exposed_T > 0

@@ -50,7 +50,7 @@ def whole(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _last_of_one(frame: pd.DataFrame, dates: list[date], without: set[date]) -> list[str]:
     """Of a last day that one platform has a part of, or that repeats the day before; adds it to `without`."""
-    money = frame.groupby("platform")["spend"].sum()
+    money = frame.groupby("platform", observed=True)["spend"].sum()
     for name in money.index[money > LARGE * money.sum()]:
         table = frame[frame["platform"] == name].groupby("date")[AMOUNTS].sum().reindex(dates, fill_value=0.0)
         if _part(table, PLATFORM_PART):
@@ -73,7 +73,7 @@ def behind(frame: pd.DataFrame) -> list[str]:
         frame: as `whole` leaves it; a row a day.
     """
     days = pd.to_datetime(frame["date"])
-    money = frame.groupby("platform")["spend"].sum()
+    money = frame.groupby("platform", observed=True)["spend"].sum()
     told = []
     for name in money.index[money > BEHIND_MONEY * money.sum()]:
         own = days[frame["platform"] == name].drop_duplicates().sort_values()

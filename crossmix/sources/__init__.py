@@ -40,7 +40,12 @@ class Raw:
 
     impressions: Table | None = None
     outcomes: Table | None = None
-    """A spend history: daily totals in place of impressions (`schema.OUTCOMES`)."""
+    """A spend history: daily totals in place of impressions (`schema.BOOKED`)."""
+    sound: Any = None
+    """In place of `outcomes`: a `pandas.DataFrame` of `schema.BOOKED`, names as categories, whose rows keep every rule:
+    no engine has to clean them."""
+    blank: int = 0
+    """Rows without any number, which are not in `sound`."""
     creatives: Table | None = None
     plans: Table | None = None
     """`None`: `ingest` takes actual spend for the plan and tags it approximated."""

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
-
 from crossmix.schema import Column, DataError
 from crossmix.sources import Table
+from crossmix.sources.late import ibis
 
 PROBLEM = "problem"
 """Column in which an adapter says why a row's text does not parse: `<field>_wrong_type: <value> ...`; null: it does."""
@@ -50,7 +49,8 @@ def parse(table: Table, kinds: dict[str, str]) -> Table:
             endless = value.isnan() | value.isinf()
             parsed[name] = ibis.ifelse(endless, None, value)
             problems.append(_problem(endless, name, "not_finite", text, "must be a finite number"))
-    return table.mutate(**parsed, **{PROBLEM: ibis.cases(*problems, else_=ibis.null("string"))})
+    problem = ibis.cases(*problems, else_=ibis.null("string")) if problems else ibis.null("string")
+    return table.mutate(**parsed, **{PROBLEM: problem})
 
 
 def _value(text: Any, kind: str) -> Any:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
 
 from crossmix.config.data import S3
 from crossmix.schema import DataError
 from crossmix.sources import Backend, Table
+from crossmix.sources.late import ibis
 from crossmix.sources.s3 import File, endpoint
 
 NAME = "pyspark"

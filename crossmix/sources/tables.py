@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossmix.row_groups import batches
 from crossmix.schema import Column, DataError
 from crossmix.sources import Backend, Table, spark
+from crossmix.sources.late import ibis
 from crossmix.sources.s3 import File
 
 ARROW: dict[str, pa.DataType] = {

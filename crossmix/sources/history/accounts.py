@@ -83,7 +83,7 @@ def alone(frame: pd.DataFrame, ended: Iterable[str], data: Data) -> Alone | None
         ended: campaigns that are over.
     """
     spent = frame[(frame["spend"] > 0) & ~frame["campaign_id"].isin(list(ended))]
-    tried = spent.groupby("campaign_id")["platform"].nunique()
+    tried = spent.groupby("campaign_id", observed=True)["platform"].nunique()
     single = tried.index[tried == 1]
     platforms = sorted(set(spent["platform"]))
     if data.campaigns == TOGETHER or not len(single) or len(tried) < 2 or len(platforms) < 2:
@@ -120,8 +120,8 @@ def added(frame: pd.DataFrame, lost: pd.DataFrame, group: Mapping[str, str]) -> 
     lost = lost[lost["campaign_id"].isin(several)]
     if lost.empty:
         return named, []
-    kept = named.groupby(KEY)["spend"].sum()
-    missing = lost.assign(spend=lost["spend"].abs().fillna(float("inf"))).groupby(KEY)["spend"].sum()
+    kept = named.groupby(KEY, observed=True)["spend"].sum()
+    missing = lost.assign(spend=lost["spend"].abs().fillna(float("inf"))).groupby(KEY, observed=True)["spend"].sum()
     missing = missing[missing.index.isin(kept.index)]
     short = missing.index[(1 - PART) * missing > PART * kept.reindex(missing.index).clip(lower=0.0)]
     if not len(short):
@@ -147,9 +147,9 @@ def mixed(frame: pd.DataFrame, group: Mapping[str, str], since: date) -> list[st
     sentences = []
     for one in joined(group):
         own = frame["campaign_id"].isin(one.campaigns)
-        for name, rows in frame[own].groupby("platform"):
+        for name, rows in frame[own].groupby("platform", observed=True):
             now, before = (
-                part.groupby("campaign_id")["spend"].sum().clip(lower=0.0)
+                part.groupby("campaign_id", observed=True)["spend"].sum().clip(lower=0.0)
                 for part in (rows[rows["date"] >= since], rows[rows["date"] < since])
             )
             if now.sum() <= WORTH * whole or before.sum() <= 0:

@@ -184,8 +184,12 @@ def twice(frame: pd.DataFrame) -> str | None:
     if CAMPAIGN not in frame:
         return None
     keys = ["platform", CAMPAIGN]
-    sums = frame[frame["spend"] > 0].groupby([*keys, "day"])[list(FIGURES)].sum()
-    middle = sums.groupby(level=keys).median()
+    sums = (
+        frame.loc[frame["spend"] > 0, [*keys, "day", *FIGURES]]
+        .groupby([*keys, "day"], observed=True)[list(FIGURES)]
+        .sum()
+    )
+    middle = sums.groupby(level=keys, observed=True).median()
     # Equal figures have equal medians: what is compared day by day are few.
     middle = middle[(middle > 0).all(axis=1) & middle.duplicated(keep=False)]
     alike = [list(rows.index) for _, rows in middle.groupby(list(FIGURES))]

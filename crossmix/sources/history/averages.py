@@ -95,9 +95,10 @@ def without(sheet: Sheet, date: int | None, is_date: Callable[[str], bool]) -> S
     """
     if date is None:
         return sheet
-    undated = [index for index, row in enumerate(sheet.rows) if not is_date(row[date])]
-    if not undated:
+    other = {text for text in {row[date] for row in sheet.rows} if not is_date(text)}
+    if not other:
         return sheet
+    undated = [index for index, row in enumerate(sheet.rows) if row[date] in other]
     merged = sum(not sheet.rows[index][date].strip() for index in undated) * MERGED >= len(sheet.rows)
     dated = set(range(len(sheet.rows))).difference(undated)
     found: dict[int, str] = {}

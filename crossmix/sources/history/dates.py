@@ -243,7 +243,8 @@ def convert(
     result = {text: day.isoformat() if (day := read(starts[text])) is not None else text for text in count}
     notes += _written_otherwise(result, starts, [text for text in count if text.strip() and read(starts[text]) is None])
     days, said = _local(texts, [result[text] for text in texts], accounts)
-    shown = next((at for at, text in enumerate(texts) if days[at] not in (text, text.strip())), None)
+    as_is = all(day in (text, text.strip()) for text, day in result.items()) and not any(":" in text for text in count)
+    shown = None if as_is else next((at for at, text in enumerate(texts) if days[at] not in (text, text.strip())), None)
     if shown is not None:
         notes.append(f"Dates are read as {best}{why}: {texts[shown]!r} is {days[shown]}.")
     if any(len(text) > 10 and ranges.first(text.strip(), _month) != text.strip() for text in count):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,13 @@ def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]],
         columns: with plain numbers and dates.
     """
     whole = {name: list(texts) for name, texts in columns.items()}
-    dates = np.array(columns["date"], dtype=object)
-    entered = np.logical_or.reduce([np.array(columns[name], dtype=object) != "" for name in NUMBERS if name in columns])
-    days = {text: day for text in set(dates[entered]) if (day := of_iso(text))}
-    if all(_happened(columns, dates == edge) for edge in (min(days, default=""), max(days, default=""))):
+    numbers = [columns[name] for name in NUMBERS if name in columns]
+    complete = any(map(all, numbers))
+    entered = set(columns["date"] if complete else compress(columns["date"], map(any, zip(*numbers, strict=True))))
+    days = {text: day for text in entered if (day := of_iso(text))}
+    if all(_happened(columns, edge) for edge in (min(days, default=""), max(days, default=""))):
         return whole, []
+    dates = np.array(columns["date"], dtype=object)
     busy = set(dates[_busy(columns)]) & set(days)
     if not busy:
         return whole, []
@@ -62,9 +65,9 @@ def without(columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]],
     return {name: [v for v, keep in zip(texts, kept, strict=True) if keep] for name, texts in whole.items()}, notes
 
 
-def _happened(columns: Mapping[str, Sequence[str]], rows: Mask) -> bool:
-    """Whether some of these rows have a delivery or results."""
-    at = np.flatnonzero(rows).tolist()
+def _happened(columns: Mapping[str, Sequence[str]], date: str) -> bool:
+    """Whether some rows of a date have a delivery or results."""
+    at = [row for row, text in enumerate(columns["date"]) if text == date]
     amounts = [values([columns[name][row] for row in at]) for name in NUMBERS if name in columns and name != "spend"]
     return bool((np.nan_to_num(np.array(amounts)) != 0).any())
 

@@ -70,7 +70,7 @@ def check_dates(texts: Sequence[str], sheet: Sheet) -> None:
 
 def check_names(campaigns: Sequence[str], sheet: Sheet) -> None:
     """Raise `DataError` where a spreadsheet rounded the numbers that campaigns are told by."""
-    rounded = next((text for text in campaigns if _ROUNDED.fullmatch(text)), None)
+    rounded = next((text for text in dict.fromkeys(campaigns) if _ROUNDED.fullmatch(text)), None)
     if rounded is not None:
         raise DataError(
             f"campaign: {rounded!r} is a number that a spreadsheet rounded, and campaigns of {sheet.name!r} may have "

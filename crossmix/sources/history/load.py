@@ -212,7 +212,7 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
     )
     notes = [*sheet.notes, *told_action]
     turned = list(zip(*sheet.rows, strict=True)) if sheet.rows else [()] * len(sheet.header)
-    columns = {name: list(map(str.strip, turned[at])) for name, at in found.at.items()}
+    columns = {name: _stripped(turned[at]) for name, at in found.at.items()}
     if called and "platform" not in columns and "spend" in columns:
         columns["platform"] = [called] * len(sheet.rows)
         notes.append(f"{sheet.stem!r} names no platform; its rows are the platform {called!r}.")
@@ -270,6 +270,12 @@ def _part(sheet: Sheet, data: Data, called: str | None, pages: Sequence[Sheet]) 
 
 
 Columns = dict[str, list[str]]
+
+
+def _stripped(cells: Sequence[str]) -> list[str]:
+    """Cells without blanks around them; a column of figures has none at all."""
+    whole = "".join(cells)
+    return list(cells) if whole.split(maxsplit=1) == [whole] else list(map(str.strip, cells))
 
 
 def _without_summaries(

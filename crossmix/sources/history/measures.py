@@ -39,7 +39,7 @@ FIGURES = ("spend", "impressions", "clicks")
 
 def cumulative(frame: pd.DataFrame) -> str | None:
     """Money, impressions and clicks that hardly ever fall: totals up to each day, of all time, a month or a week."""
-    for name, rows in frame.groupby("platform"):
+    for name, rows in frame.groupby("platform", observed=True):
         daily = rows.groupby("day")[[*FIGURES, "conversions", "revenue"]].sum()
         steps = {column: np.diff(daily[column]) for column in daily if daily[column].any()}
         running = [column for column in steps if _runs(daily[column].to_numpy(float), steps[column])]
@@ -86,7 +86,7 @@ def _grows(amount: Array, steps: Array) -> bool:
 
 def ratios(frame: pd.DataFrame) -> str | None:
     """Revenue that is an order's average value or a return on spend, conversions that are a rate."""
-    for name, rows in frame.groupby("platform"):
+    for name, rows in frame.groupby("platform", observed=True):
         sound = rows[(rows[["spend", "clicks", "conversions", "revenue"]] > 0).all(axis=1)]
         if len(sound) < LEAST_ROWS:
             continue
@@ -129,7 +129,7 @@ def _steadier(log: pd.Series, than: float) -> bool:
 
 def changed(frame: pd.DataFrame) -> str | None:
     """From a day on money in another currency, or conversions of another kind: two figures step against each other."""
-    for name, rows in frame.groupby("platform"):
+    for name, rows in frame.groupby("platform", observed=True):
         daily = rows.groupby("day")[[*FIGURES, "conversions", "revenue"]].sum()
         cases: Sequence[tuple[str, str, str, str]] = (
             ("spend", "impressions", "clicks", "{size:.1f} times as much as before buys what was bought before; it may "

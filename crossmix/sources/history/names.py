@@ -7,6 +7,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
+
 
 def settle(texts: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     """Each name in the spelling that most rows have; and a sentence for each that had several.
@@ -27,6 +30,13 @@ def settle(texts: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     ]
     settled = {text: chosen[_key(text)] for text in count}
     return [settled[text] for text in texts], notes
+
+
+def categories(texts: Sequence[str]) -> pd.Categorical:
+    """Names as categories in their order."""
+    known = sorted(set(texts))
+    code = dict(zip(known, range(len(known)), strict=True))
+    return pd.Categorical.from_codes(np.fromiter(map(code.__getitem__, texts), np.intp, len(texts)), known)
 
 
 _MONTHS = (

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crossmix.schema import DataError
-from crossmix.sources.history import aliases, measures, rhythm, totals, units
+from crossmix.sources.history import aliases, measures, names, rhythm, totals, units
 from crossmix.sources.history.columns import NUMBERS, PLANNED
 from crossmix.sources.history.numbers import values
 
@@ -38,14 +38,13 @@ def check(
         if kind not in {*KINDS, *OF_INGEST}:
             known = ", ".join([*KINDS, *OF_INGEST])
             raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {known}")
-    texts = [name for name in columns if name not in (*NUMBERS, PLANNED)]
-    frame = pd.DataFrame({name: columns[name] for name in texts}, dtype=object)
-    for name in NUMBERS:
-        frame[name] = values(columns[name])
-    frame["day"] = pd.to_datetime(frame["date"], format="%Y-%m-%d", errors="coerce")
-    frame = frame[frame["day"].notna() & frame["platform"].map(str.strip).ne("").astype(bool)]
+    frame = _frame(columns)
     notes: list[str] = []
-    while "total" not in accept and (total := totals.found(frame) if len(frame) else None) and total.labelled:
+    total, searched = None, None
+    while "total" not in accept and len(frame):
+        total, searched = totals.found(frame), frame
+        if total is None or not total.labelled:
+            break
         notes.append(total.left_out())
         kept = (~total.rows(columns)).tolist()
         columns = {name: [v for v, keep in zip(values, kept, strict=True) if keep] for name, values in columns.items()}
@@ -63,12 +62,28 @@ def check(
         frame = frame[~frame["platform"].isin(unpaid)]
     if len(frame):
         for kind, find in KINDS.items():
-            problem = find(frame)
+            told = kind == "total" and searched is frame
+            problem = (total.sentence() if total else None) if told else find(frame)
             if problem is not None and kind in accept:
                 notes.append(f"Accepted ({kind}): {problem.split(';')[0]}.")
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
-    return {name: list(values) for name, values in columns.items()}, frame, notes
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
+    return {name: list(values) for name, values in columns.items()}, plain, notes
+
+
+def _frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The rows that have a day and a platform; names as categories in their order, which every sum by name needs."""
+    frame = pd.DataFrame(index=range(len(columns["date"])))
+    for name in (name for name in columns if name not in (*NUMBERS, PLANNED)):
+        frame[name] = names.categories(columns[name]) if name != "date" else np.array(columns[name], dtype=object)
+    for name in NUMBERS:
+        frame[name] = values(columns[name])
+    dates = dict.fromkeys(columns["date"])
+    days = dict(zip(dates, pd.to_datetime(pd.Series([*dates]), format="%Y-%m-%d", errors="coerce"), strict=True))
+    frame["day"] = pd.to_datetime(frame["date"].map(days))
+    named = [bool(name.strip()) for name in frame["platform"].cat.categories]
+    return frame[frame["day"].notna() & np.array(named, bool)[frame["platform"].cat.codes]]
 
 
 def _check_paid(paid: pd.DataFrame, unpaid: Sequence[str], sums: pd.Series) -> None:
@@ -84,16 +99,12 @@ def _check_paid(paid: pd.DataFrame, unpaid: Sequence[str], sums: pd.Series) -> N
 
 def _unpaid(frame: pd.DataFrame, columns: Mapping[str, Sequence[str]]) -> list[str]:
     """Platforms with results and neither money nor delivery nor a plan, as organic search in an export of GA4."""
-    sums = frame.groupby("platform")[list(NUMBERS)].sum()
+    sums = frame.groupby("platform", observed=True)[list(NUMBERS)].sum()
     planned = {
         name for name, plan in zip(columns["platform"], columns.get(PLANNED, ()), strict=False) if plan not in {"", "0"}
     }
     none = (sums["spend"] == 0) & (sums["impressions"] == 0) & ((sums["conversions"] > 0) | (sums["revenue"] > 0))
     return [] if none.all() else [str(name) for name in sums.index[none] if name not in planned]
-
-
-def _by_day(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    return frame.pivot_table(index="day", columns="platform", values=name, aggfunc="sum", fill_value=0.0)
 
 
 def _is_total(frame: pd.DataFrame) -> str | None:
@@ -105,20 +116,21 @@ def _price(frame: pd.DataFrame) -> str | None:
     """A platform, or some of its rows, whose price of a thousand impressions is far from all others'."""
     sound = frame[(frame["spend"] > 0) & (frame["impressions"] > 0)]
     cpm = 1000 * sound["spend"] / sound["impressions"]
-    usual = cpm.groupby(sound["platform"]).median()
+    usual = cpm.groupby(sound["platform"], observed=True).median()
     for name in usual.index:
         rest = usual.drop(name)
         if len(rest):
             factor = usual[name] / rest.median()
             if factor > FAR or factor < 1 / FAR:
                 return _far(str(name), usual[name], f"the others pay {rest.median():,.2f}", factor)
-    ratio = cpm / sound["platform"].map(usual)
+    ratio = cpm / cpm.groupby(sound["platform"], observed=True).transform("median")
     odd = ratio[(ratio > FAR) | (ratio < 1 / FAR)]
     if len(odd) >= max(3, 0.002 * len(sound)):
         row = sound.loc[odd.index[0]]
         where = f"{row['platform']} on {row['date']}"
         return _far(where, cpm[odd.index[0]], f"it usually pays {usual[row['platform']]:,.2f}", float(odd.iloc[0]))
-    return units.whole_platforms(frame) if units.lasting(frame) is None else None
+    whole = units.whole_platforms(frame)
+    return whole if whole is not None and units.lasting(frame) is None else None
 
 
 def _far(where: str, cpm: float, beside: str, factor: float) -> str:
@@ -133,7 +145,7 @@ def _far(where: str, cpm: float, beside: str, factor: float) -> str:
 
 def _revenue(frame: pd.DataFrame) -> str | None:
     """All revenue booked on one platform, though others spend and convert."""
-    sums = frame.groupby("platform")[["spend", "conversions", "revenue"]].sum()
+    sums = frame.groupby("platform", observed=True)[["spend", "conversions", "revenue"]].sum()
     whole = sums["revenue"].sum()
     if same := _the_same(frame):
         return same
@@ -171,7 +183,7 @@ def _the_same(frame: pd.DataFrame) -> str | None:
 
 def _conversions(frame: pd.DataFrame) -> str | None:
     """More conversions than clicks in most rows of a platform."""
-    for name, rows in frame.groupby("platform"):
+    for name, rows in frame.groupby("platform", observed=True):
         busy = rows[(rows["clicks"] > 0) | (rows["conversions"] > 0)]
         more = busy["conversions"] > busy["clicks"]
         if not (rows["clicks"] > 0).any():

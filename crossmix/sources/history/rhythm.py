@@ -8,8 +8,10 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+Codes = npt.NDArray[np.int64]
 DAY, WEEK, MONTH = 1, 7, 30
 PERIOD = {WEEK: "week", MONTH: "month"}
 LEAST_GAPS = 4
@@ -31,8 +33,8 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 def periods(frame: pd.DataFrame) -> str | None:
     """Some platforms, campaigns or times by day and others by week or month."""
     edges = {*EDGES, frame["day"].min().weekday()}
-    steps = {str(name): _step(rows, edges) for name, rows in frame.groupby("platform")}
-    delivered = frame[frame["impressions"] > 0].groupby("platform").size()
+    steps = _steps(frame["platform"], frame["day"], edges)
+    delivered = frame[frame["impressions"] > 0].groupby("platform", observed=True).size()
     # A monthly bill of what tells no delivery is held at its plan, whenever it is paid.
     longer = {name: step for name, step in steps.items() if step == WEEK or (step == MONTH and name in delivered.index)}
     daily = sorted(name for name, step in steps.items() if step == DAY)
@@ -42,10 +44,10 @@ def periods(frame: pd.DataFrame) -> str | None:
         return _mixed(", ".join(names), ", ".join(daily), period)
     if "campaign" in frame and daily:
         whole = frame["spend"].sum()
-        for platform, own in frame[frame["platform"].isin(daily)].groupby("platform"):
-            found = {
-                str(name): _step(rows, edges) for name, rows in own.groupby("campaign") if len(rows) > LEAST_GAPS + 2
-            }
+        for platform, own in frame[frame["platform"].isin(daily)].groupby("platform", observed=True):
+            rows = own["campaign"].value_counts()
+            found = _steps(own["campaign"], own["day"], edges)
+            found = {name: step for name, step in found.items() if rows[name] > LEAST_GAPS + 2}
             weekly = sorted(name for name, step in found.items() if step == WEEK)
             others = sorted(name for name, step in found.items() if step == DAY)
             if weekly and others and own.loc[own["campaign"].isin(weekly), "spend"].sum() > MATTERS * whole:
@@ -61,37 +63,64 @@ def _mixed(longer: str, daily: str, period: str) -> str:
     )
 
 
-def _gaps(rows: pd.DataFrame) -> list[int]:
-    found: list[int] = np.diff(np.unique(rows["day"].to_numpy("datetime64[D]"))).astype(int).tolist()
-    return found
-
-
-def _step(rows: pd.DataFrame, edges: Collection[int]) -> int:
-    """Days from row to row: DAY, WEEK (or some), MONTH; 0: something else, or too few to tell.
+def _steps(names: pd.Series, day: pd.Series, edges: Collection[int]) -> dict[str, int]:
+    """Of each name the days from row to row: DAY, WEEK (or some), MONTH; 0: something else, or too few to tell.
 
     Args:
+        names: of each row.
         edges: weekdays on which a week's row may be.
     """
-    gaps = _gaps(rows)
-    if len(gaps) < LEAST_GAPS:
-        return 0
-    if sum(gap % WEEK == 0 for gap in gaps) > REGULAR * len(gaps):
-        return WEEK if int(rows["day"].dt.weekday.mode().iloc[0]) in edges else 0
-    if sum(28 <= gap <= 31 for gap in gaps) > REGULAR * len(gaps):
-        return MONTH
-    return DAY if sorted(gaps)[len(gaps) // 2] == DAY else 0
+    code, known = pd.factorize(names, sort=True)
+    own, gap = _gaps(code, day)
+
+    def count(of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.bincount(own[of], minlength=len(known))
+
+    whole = np.bincount(own, minlength=len(known))
+    step = np.where(count(gap == DAY) > whole // 2, DAY, 0)  # their median
+    step[count((gap >= 28) & (gap <= 31)) > REGULAR * whole] = MONTH
+    weekday = np.bincount(code * 7 + day.dt.weekday.to_numpy(), minlength=7 * len(known)).reshape(-1, 7).argmax(axis=1)
+    weekly = count(gap % WEEK == 0) > REGULAR * whole
+    step[weekly] = np.where(np.isin(weekday[weekly], list(edges)), WEEK, 0)
+    step[whole < LEAST_GAPS] = 0
+    return dict(zip(map(str, known), step.tolist(), strict=True))
+
+
+def _gaps(code: Codes, day: pd.Series) -> tuple[Codes, Codes]:
+    """Days from each day to the next of every series: the series, and how many."""
+    at = day.to_numpy("datetime64[D]").astype(int)
+    span = int(np.ptp(at)) + 1
+    there = np.unique(code * span + at - int(at.min()))
+    own, gap = there[1:] // span, np.diff(there)
+    same = own == there[:-1] // span
+    return own[same], gap[same]
+
+
+def _alternates(frame: pd.DataFrame, keys: list[str]) -> bool:
+    """Whether some series has gaps of days and of weeks, so many as change a rhythm."""
+    code = frame.groupby(keys, observed=True).ngroup().to_numpy()
+    own, gap = _gaps(code, frame["day"])
+    weeks, days = (np.bincount(own[gap == size], minlength=len(code)) for size in (WEEK, DAY))
+    return bool(((weeks >= WEEKS) & (days >= DAYS)).any())
 
 
 def _changed(frame: pd.DataFrame) -> str | None:
     """A platform's or campaign's rows that are days for a time and weeks for another."""
     keys = [name for name in ("platform", "campaign") if name in frame]
-    sums = frame.groupby([*keys, "day"], sort=True)["spend"].sum().reset_index()
+    if not _alternates(frame, keys):
+        return None
+    sums = frame.groupby([*keys, "day"], sort=True, observed=True)["spend"].sum().reset_index()
     days, spends = sums["day"].to_numpy("datetime64[D]"), sums["spend"].to_numpy()
-    for key, at in sorted(sums.groupby(keys).indices.items(), key=lambda group: str(group[0])):
+    code = sums.groupby(keys, observed=True).ngroup().to_numpy()
+    own, steps = code[1:], np.diff(days).astype(int)
+    of_weeks, of_days = (
+        np.bincount(own[(own == code[:-1]) & (steps == size)], minlength=len(sums)) for size in (WEEK, DAY)
+    )
+    both = np.isin(code, np.flatnonzero((of_weeks >= WEEKS) & (of_days >= DAYS)))
+    groups = {key: rows.index for key, rows in sums[both].groupby(keys if len(keys) > 1 else keys[0], observed=True)}
+    for key, at in sorted(groups.items(), key=lambda group: str(group[0])):
         day, spend = days[at], spends[at]
         gaps = np.diff(day).astype(int)
-        if (gaps == WEEK).sum() < WEEKS or (gaps == DAY).sum() < DAYS:
-            continue
         edges = np.flatnonzero(np.diff(gaps)) + 1
         runs = [run for run in np.split(np.arange(len(gaps)), edges) if gaps[run[0]] == WEEK]
         weeks = np.concatenate([run for run in runs if len(run) >= WEEKS] or [np.array([], int)])
@@ -111,7 +140,7 @@ def weekdays(frame: pd.DataFrame) -> str | None:
     """Weeks of platforms or campaigns that begin on different weekdays."""
     keys = [name for name in ("platform", "campaign") if name in frame]
     starts: dict[int, str] = {}
-    for key, days in frame.groupby(keys)["day"]:
+    for key, days in frame.groupby(keys, observed=True)["day"]:
         known = sorted(set(days.dt.date))
         gaps = [(later - earlier).days for earlier, later in pairwise(known)]
         if len(gaps) < 4 or sum(gap % 7 == 0 for gap in gaps) / len(gaps) <= 0.9:
@@ -129,7 +158,7 @@ def weekdays(frame: pd.DataFrame) -> str | None:
 
 def weekends(frame: pd.DataFrame) -> str | None:
     """A daily history in which a weekday never has a row, as Saturday and Sunday."""
-    known = sorted(set(frame["day"].dt.date))
+    known = days_of(frame["day"])
     gaps = sorted((later - earlier).days for earlier, later in pairwise(known))
     if gaps and gaps[len(gaps) // 2] > 4:
         return None  # weeks or months
@@ -144,6 +173,12 @@ def weekends(frame: pd.DataFrame) -> str | None:
         f"{known[-1]}); if nothing was spent on them, say --idle-days (data.idle_days=true) or add rows of 0; else "
         "export all days"
     )
+
+
+def days_of(day: pd.Series) -> list[date]:
+    """The days of some rows, each once, in order."""
+    found: list[date] = np.sort(day.unique()).astype("datetime64[D]").tolist()
+    return found
 
 
 def missing_days(known: Sequence[date]) -> list[date]:

@@ -111,7 +111,7 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
     """
     if not lines:
         raise DataError(f"data.path: {name!r} is empty; pass a history with a header and rows")
-    at = _header_at([cells for _, cells in lines], score)
+    at = _header_at([cells for _, cells in lines[:HEADER_LINES]], score)
     titles = [" ".join(cell.strip() for cell in cells if cell.strip()) for _, cells in lines[:at]]
     header = [cell.strip().lstrip("\ufeff") for cell in lines[at][1]]
     joined = _joined([cells for _, cells in lines[: at + 2]], at, score)
@@ -146,7 +146,9 @@ def _check_one_header(name: str, header: Sequence[str], lines: Sequence[tuple[in
     """Raise `DataError` where a table with other columns stands below the first."""
     least = max(4, score(header) - 1)
     for number, cells in lines:
-        if any(char.isdigit() for char in "".join(cells)) or [cell.strip() for cell in cells] == header:
+        if cells and cells[0][:1].isdigit():
+            continue  # a day
+        if any(map(str.isdigit, "".join(cells))) or [cell.strip() for cell in cells] == header:
             continue
         if score(cells) >= least and sum(map(bool, cells)) >= least:
             raise DataError(
@@ -180,6 +182,9 @@ def _joined(lines: Sequence[Sequence[str]], at: int, score: Score) -> tuple[int,
 
 def _rows(lines: Sequence[tuple[int, list[str]]], width: int) -> tuple[list[list[str]], tuple[int, int] | None]:
     """Rows filled up or cut to the header's width; the first one with more, by number and length."""
+    rows = [cells for _, cells in lines]
+    if all(len(cells) == width for cells in rows):
+        return rows, None
     rows = []
     for number, cells in lines:
         if len(cells) > width:
@@ -271,6 +276,8 @@ def without_totals(sheet: Sheet, date: int | None, named: Sequence[int], is_date
         date: index of the column of dates; `None`: there is none.
         named: indices of platform and campaign, as far as they are there.
     """
+    if date is not None and all(map(is_date, {row[date] for row in sheet.rows})):
+        return sheet
     kept, totals, below = [], [], 0
     nameless = 0
     for row in sheet.rows:
@@ -311,7 +318,10 @@ def filled_down(sheet: Sheet, key: Sequence[int], campaign: int | None) -> Sheet
     """
     filled: list[int] = []
     for at in sorted(key):
-        blank = [not row[at] or row[at].isspace() for row in sheet.rows]
+        empty = {text for text in {row[at] for row in sheet.rows} if not text.strip()}
+        if not empty:
+            continue
+        blank = [row[at] in empty for row in sheet.rows]
         outline = filled == [place for place in sorted(key) if place < at]
         if blank and not blank[0] and sum(blank) * 3 >= len(blank) and (at != campaign or outline):
             filled.append(at)

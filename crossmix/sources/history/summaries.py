@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crossmix.sources.history import averages
 from crossmix.sources.history import dates as days
@@ -38,6 +37,8 @@ SELDOM = 5
 """A name with fewer than one in so many of the days may be that of summaries."""
 SYSTEMATIC = 0.9
 """Share of days on which a part is the sum of the others, where it is no chance."""
+DENSE = 8
+"""So many codes for each row are few enough to be counted."""
 STATISTIC = tuple(f"the {kind} of" for kind in averages.KINDS)
 """How what a row is begins, if it is no sum."""
 Mask = npt.NDArray[np.bool_]
@@ -350,15 +351,21 @@ def _of_the_whole_period(starts: Sequence[str], ends: Sequence[str]) -> Mask:
 
 def _coded(texts: Sequence[str]) -> tuple[Codes, Sequence[str]]:
     """Texts as codes, and the text of each code."""
-    codes, known = pd.factorize(np.array(texts, dtype=object))
-    return codes.astype(np.intp), list(known)
+    known = list(dict.fromkeys(texts))
+    code = dict(zip(known, range(len(known)), strict=True))
+    return np.fromiter(map(code.__getitem__, texts), np.intp, len(texts)), known
 
 
 def _joined(codes: Sequence[Codes], size: int) -> Codes:
     """One code for several."""
     result = np.zeros(size, np.intp)
     for one in codes:
-        result = np.unique(result * (int(one.max(initial=0)) + 1) + one, return_inverse=True)[1].astype(np.intp)
+        both = result * (int(one.max(initial=0)) + 1) + one
+        most = int(both.max(initial=0))
+        if most <= DENSE * size:  # counted, not sorted
+            result = (np.cumsum(np.bincount(both, minlength=most + 1) > 0) - 1)[both].astype(np.intp)
+        else:
+            result = np.unique(both, return_inverse=True)[1].astype(np.intp)
     return result
 
 

@@ -63,7 +63,11 @@ def _table(text: str, name: str, called: str, score: Score) -> Sheet:
     text, separator, said = _separator(text, score)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+        lines = [
+            (reader.line_num, cells)
+            for cells in reader
+            if cells and (cells[0][:1].isalnum() or any(map(str.strip, cells)))
+        ]
     except csv.Error as error:
         raise DataError(f"data.path: {name!r} cannot be read ({error}); repair that line") from None
     sheet = framed(name, called, lines, score)

@@ -94,8 +94,10 @@ def found(frame: pd.DataFrame) -> Sum | None:
     """
     sums = _among(_tables(frame, "platform"), parts=True)
     if not sums and "campaign" in frame:
-        for platform, rows in frame.groupby("platform"):
-            if rows["campaign"].nunique() > 1:
+        for platform, rows in frame.groupby("platform", observed=True):
+            spend = _tables(rows[["day", "campaign", "spend"]], "campaign").get("spend")
+            # Of hundreds of campaigns hardly one may be all others' sum.
+            if spend is not None and spend.shape[1] > 1 and _likely(spend.to_numpy()).any():
                 own = _among(_tables(rows, "campaign"), parts=False)
                 sums += [Sum(one.name, one.others, one.whole, str(platform)) for one in own]
     return max(sums, key=lambda one: (one.labelled, len(one.others)), default=None)
@@ -129,10 +131,9 @@ def twins(frame: pd.DataFrame) -> tuple[str, str, int] | None:
 
 def _tables(frame: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
     """FIGURES by day and name; a name without any value of a figure has no column of it."""
-    told = [name for name in FIGURES if frame[name].notna().any()]
-    return {
-        name: frame.pivot_table(index="day", columns=by, values=name, aggfunc="sum", fill_value=0.0) for name in told
-    }
+    told = [name for name in FIGURES if name in frame and frame[name].notna().any()]
+    sums = frame.groupby(["day", by], observed=True)[told].sum()
+    return {name: sums[name].unstack(fill_value=0.0) for name in told}
 
 
 def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
@@ -147,7 +148,6 @@ def _among(tables: Mapping[str, pd.DataFrame], *, parts: bool) -> list[Sum]:
     names = [str(name) for name in spend.columns]
     value = {name: table.reindex(index=spend.index, columns=names).to_numpy() for name, table in tables.items()}
     sums = []
-    # Of hundreds of campaigns hardly one may be all others' sum: the rest is not looked at more closely.
     likely = np.ones(len(names), bool) if parts else _likely(value["spend"])
     for at, name in enumerate(names):
         busy = value["spend"][:, at] > 0

@@ -109,17 +109,19 @@ def _few(frame: pd.DataFrame, name: str, per: str) -> str | None:
     each = rows[per].where(rows[per] > 0, 1.0)
     log = np.log(rows[name] / each)
     middle = log.groupby(cell).transform("median")
+    if not (log - middle > DEVIATIONS * LEAST_SPREAD).any():
+        return None
     spread = 1.4826 * (log - middle).abs().groupby(cell).transform("median")
     odd = log - middle > DEVIATIONS * spread.clip(lower=LEAST_SPREAD)
     odd &= log.groupby(cell).transform("size") >= LEAST_ROWS
     if odd.any():
-        furthest = (log - middle)[~odd].groupby(rows["platform"]).agg(_tail)
-        odd &= log - middle > rows["platform"].map(furthest).fillna(0.0)
+        furthest = (log - middle)[~odd].groupby(rows["platform"], observed=True).agg(_tail)
+        odd &= log - middle > rows["platform"].astype(object).map(furthest).fillna(0.0)
     excess = (rows[name] - each * np.exp(middle))[odd]
-    whole = rows.groupby("platform")[name].sum()
-    beyond = excess.groupby(rows["platform"]).sum()
-    count = excess.groupby(rows["platform"]).size()
-    most = np.maximum(3, FEW * rows.groupby("platform").size().reindex(count.index))
+    whole = rows.groupby("platform", observed=True)[name].sum()
+    beyond = excess.groupby(rows["platform"], observed=True).sum()
+    count = excess.groupby(rows["platform"], observed=True).size()
+    most = np.maximum(3, FEW * rows.groupby("platform", observed=True).size().reindex(count.index))
     leads = (beyond > LEADS * whole.reindex(beyond.index)) & (beyond > MATTERS * whole.sum()) & (count <= most)
     if not leads.any():
         return None
@@ -188,7 +190,7 @@ def _revenue_units(frame: pd.DataFrame) -> str | None:
 
 def _earning(frame: pd.DataFrame) -> pd.DataFrame:
     """Sums by platform of those that tell a delivery, conversions and revenue."""
-    sums = frame.groupby("platform")[["spend", "impressions", "conversions", "revenue"]].sum()
+    sums = frame.groupby("platform", observed=True)[["spend", "impressions", "conversions", "revenue"]].sum()
     told = (sums["conversions"] >= LEAST_CONVERSIONS) & (sums[["spend", "impressions", "revenue"]] > 0).all(axis=1)
     return sums[told]
 
@@ -245,7 +247,12 @@ def _keys(frame: pd.DataFrame) -> list[str]:
 
 
 def _cells(rows: pd.DataFrame, keys: list[str]) -> npt.NDArray[np.int64]:
-    return np.asarray(rows.groupby(keys, sort=False).ngroup(), np.int64)
+    if all(isinstance(rows[name].dtype, pd.CategoricalDtype) for name in keys):
+        code = np.zeros(len(rows), np.int64)
+        for name in keys:
+            code = code * len(rows[name].cat.categories) + rows[name].cat.codes.to_numpy()
+        return np.asarray(pd.factorize(code)[0], np.int64)
+    return np.asarray(rows.groupby(keys, sort=False, observed=True).ngroup(), np.int64)
 
 
 def _named(rows: pd.DataFrame, keys: list[str]) -> str:
@@ -253,10 +260,15 @@ def _named(rows: pd.DataFrame, keys: list[str]) -> str:
 
 
 def _off(amount: pd.Series, cell: npt.NDArray[np.int64]) -> Array:
-    """ln of each row's amount over its cell's median; 0 where its cell is of few rows, or varies by as much anyway."""
+    """ln of each row's amount over its cell's median; 0 where its cell is of few rows, or varies by as much anyway.
+
+    0 in all rows where too few of them are off for a run.
+    """
     log = np.log(amount)
     by = log.groupby(cell)
     off = log - by.transform("median")
+    if (off.abs() >= math.log(JUMP)).sum() < LASTS:
+        return np.zeros(len(off))
     usual = 1.4826 * off.abs().groupby(cell).transform("median")
     return np.where((by.transform("size") >= LEAST_ROWS) & (off.abs() > USUAL * usual), off, 0.0)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import ibis
-
 from crossmix.schema import DataError
 from crossmix.sources.history.sheet import ROWS, Sheet, cell_text
+from crossmix.sources.late import ibis
 
 
 def read(address: str) -> tuple[Sheet, str]:

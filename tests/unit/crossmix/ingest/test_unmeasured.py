@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crossmix.ingest import untracked
 from crossmix.schema import DataError
 from tests.support.histories import ingested, sound
 
@@ -144,3 +145,33 @@ def test_a_platform_whose_rows_end_before_the_others_is_told(missing: int, weekd
     assert [note.startswith(f"search has no row after {last}, {count} days before") for note in told] == (
         [True] if (1 if weekdays == 7 else 3) < count <= 14 else []
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_series_that_are_not_looked_at_have_no_impossible_run(seed: int) -> None:
+    """Of hundreds of campaigns few are looked at row by row, and among them are all that have a run."""
+    rng = np.random.default_rng(seed)
+    series, days = 200, 63
+    at = np.repeat(np.arange(days), series)
+    codes = np.tile(np.arange(series), days)
+    amounts = {"impressions": rng.poisson(4000, len(at)).astype(float)}
+    amounts["clicks"] = rng.binomial(4000, 0.02, len(at)).astype(float)
+    amounts["conversions"] = rng.poisson(np.where(codes < 190, 6.0, 0.3)).astype(float)
+    amounts["revenue"] = 50 * amounts["conversions"]
+    broken = rng.choice(190, 12, replace=False)
+    for number, code in enumerate(broken):
+        lost = (codes == code) & (at >= 20) & (at < 20 + 3 * (1 + number % 3))
+        for name in (["clicks", "conversions", "revenue"], ["conversions", "revenue"], ["revenue"])[number % 3]:
+            amounts[name][lost] = 0
+    dates = np.datetime64("2025-01-06") + at
+    order = np.argsort(dates, kind="stable")
+    found = {
+        code
+        for code in range(series)
+        for missing, beside in untracked.LAYERS
+        if list(untracked._zeros(amounts, order[codes[order] == code], dates, missing, beside))
+    }
+    suspects = untracked._suspects(amounts, order, dates, codes)
+    assert found == set(broken.tolist())
+    assert found <= set(suspects)
+    assert len(suspects) < series / 5

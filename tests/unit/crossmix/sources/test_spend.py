@@ -19,6 +19,8 @@ from crossmix.market.logged_states import statistics
 from crossmix.report.inputs import ReportInputs
 from crossmix.report.page import render
 from crossmix.schema import DataError
+from crossmix.sources import spend
+from crossmix.sources.history.load import load as read_history
 from tests.support.histories import START, ingested, sound
 
 
@@ -210,3 +212,72 @@ def test_gates_of_single_impressions_do_not_apply() -> None:
     assert {gate.verdict for gate in gates.values()} == {"not applicable"}
     assert not any(gate.required for gate in gates.values())
     assert all("spend history" in gate.detail for gate in gates.values())
+
+
+def campaigns() -> pd.DataFrame:
+    """Two campaigns, one of which has days without any number, blank results and corrections."""
+    spring, autumn = sound(40).infer_objects(), sound(40).infer_objects()
+    autumn["spend"] = (1.3 * autumn["spend"] + np.arange(80) % 7).round(2)
+    history = pd.concat([spring.assign(campaign="spring"), autumn.assign(campaign=" autumn")], ignore_index=True)
+    history = history.assign(revenue=(3 * history["spend"]).round(1)).astype(object)
+    history.loc[[3, 90], ["spend", "impressions", "clicks", "conversions", "revenue"]] = ""
+    history.loc[[11, 12], ["conversions", "revenue"]] = ""
+    history.loc[[7, 8], "revenue"] = -3.5
+    return history
+
+
+SOUND = {
+    "days": sound,
+    "weeks": lambda: sound(30).assign(
+        date=np.repeat(pd.date_range(START, periods=30, freq="7D").strftime("%Y-%m-%d"), 2)
+    ),
+    "campaigns": campaigns,
+    "days of the engine's choice": lambda: sound().sample(frac=1, random_state=1),
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_a_history_without_fault_is_what_an_engine_makes_of_it(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = 'data.accept=["tracking"]'
+    plain = ingested(tmp_path / "plain", SOUND[kind](), accepted)
+    settings = load("laptop", ["data.source=spend", f"data.path={tmp_path / 'plain' / 'history.csv'}"])
+    assert spend._sound(read_history(settings.data).columns)[0] is not None
+    monkeypatch.setattr(spend, "_sound", lambda columns: (None, 0))
+    cleaned = ingested(tmp_path / "cleaned", SOUND[kind](), accepted)
+    names = sorted(file.name for file in plain.path.iterdir())
+    assert "outcomes.parquet" in names
+    for name in names:
+        one, other = (dataset.path / name for dataset in (plain, cleaned))
+        assert one.read_bytes() == other.read_bytes(), name
+
+
+FAULTS = {
+    "a word": {"clicks": "many"},
+    "no spend": {"spend": ""},
+    "below 0": {"impressions": -1.0},
+    "more clicks than impressions": {"clicks": 1e6},
+    "clicks without impressions": {"impressions": ""},
+    "no platform": {"platform": ""},
+    "no day": {"date": "soon"},
+    "an endless number": {"revenue": "1e999"},
+    "a plan": {"planned": 5.0},
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_row_that_may_be_at_fault_is_an_engines(kind: str) -> None:
+    history = sound()
+    history = history.assign(planned="") if "planned" in FAULTS[kind] else history
+    texts = {name: history[name].astype(str).tolist() for name in history}
+    assert spend._sound({name: texts[name] for name in texts if name != "planned"})[0] is not None
+    for name, value in FAULTS[kind].items():
+        texts[name][5] = str(value)
+    assert spend._sound(texts) == (None, 0)
+
+
+def test_rows_of_one_key_are_an_engines() -> None:
+    history = sound()
+    texts = {name: [*history[name].astype(str), str(history[name].iloc[0])] for name in history}
+    assert spend._sound(texts) == (None, 0)

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from crossmix.sources.history.names import settle
+from crossmix.sources.history.names import categories, settle
 
 ONE = {
     "case": ["meta", "Meta", "META"],
@@ -28,3 +28,10 @@ def test_spellings_are_one_name(kind: str) -> None:
 def test_names_that_differ_in_digits_stay() -> None:
     names = ["2.0", "20", "v2.0", "v2", "Meta 1", "Meta 11", "Meta 1 1", "A 1 2", "A 12"]
     assert settle(names, "campaign") == (names, [])
+
+
+def test_categories_are_the_names_in_order() -> None:
+    texts = ["meta", "Google", "", "meta", "über", "tiktok", "Google"]
+    found = categories(texts)
+    assert list(found) == texts
+    assert list(found.categories) == sorted(set(texts))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from crossmix.schema import DataError
-from crossmix.sources.history.numbers import convert
+from crossmix.sources.history.numbers import _READY, FEWEST_KEPT, _all_ready, convert, values
 
 READ = [
     (["355.07", "12", "0.5"], ["355.07", "12", "0.5"]),
@@ -121,3 +122,31 @@ def test_the_user_may_say_it_but_not_against_the_values() -> None:
     assert convert({"spend": ["4.261"]}, "point")[0] == {"spend": ["4.261"]}
     with pytest.raises(DataError, match=r"data\.decimal: comma, and spend has '4\.5'; drop the setting"):
         convert({"spend": ["4.5", "4,261"]}, "comma")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "-5", "0.5", "12.3456", "1.234", "1,5", "5.", ".5", "--5", "1e3", "5\n6", "\n", "٣", " 5", "1.2.3", "²"],
+)
+@pytest.mark.parametrize("others", [[], ["7", "7.25"]])
+def test_a_column_is_plain_where_each_of_its_texts_is(text: str, others: list[str]) -> None:
+    assert _all_ready([text, *others]) == (_READY.fullmatch(text) is not None)
+
+
+@pytest.mark.parametrize("blank", ["", "x", "1_000", "nan", "1e400"])
+def test_values_are_those_of_the_texts_whoever_asked_before(blank: str) -> None:
+    texts = [f"{at}.25" for at in range(FEWEST_KEPT)]
+    expected = np.arange(FEWEST_KEPT) + 0.25
+    first = values(texts)
+    np.testing.assert_array_equal(first, expected)
+    first[:] = 0  # of whoever asked
+    np.testing.assert_array_equal(values(list(texts)), expected)
+    texts[7], expected[7] = blank, np.nan
+    np.testing.assert_array_equal(values(texts), expected)
+
+
+def test_a_column_of_digits_and_separators_is_read_as_single_texts_are() -> None:
+    whole = {"spend": ["1.503,64", "355,07", "", "12", "-1.234.567,5"], "clicks": ["1.234", "7", "", "12.000", "1"]}
+    beside = whole | {"spend": ["1.503,64 €", *whole["spend"][1:]]}  # a sign, so that each is looked at by itself
+    assert convert(whole, None)[0] == convert(beside, None)[0]
+    assert convert(whole, None)[0]["spend"] == ["1503.64", "355.07", "", "12", "-1234567.5"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -104,3 +107,38 @@ def test_many_rows_of_a_day_are_no_rhythm() -> None:
     assert rhythm.periods(rows) is None
     weekly = (rows["platform"] == "video") & (rows["day"].dt.weekday > 0)
     assert str(rhythm.periods(rows[~weekly])).startswith("date: video has a row a week and search a row a day")
+
+
+def step(days: list[pd.Timestamp]) -> int:
+    """`rhythm.DAY` and the others, by their definition."""
+    known = sorted(set(days))
+    gaps = sorted((later - earlier).days for earlier, later in pairwise(known))
+    if len(gaps) < rhythm.LEAST_GAPS:
+        return 0
+    if sum(gap % 7 == 0 for gap in gaps) > rhythm.REGULAR * len(gaps):
+        count = Counter(day.weekday() for day in days)
+        return rhythm.WEEK if min(count, key=lambda day: (-count[day], day)) in rhythm.EDGES else 0
+    if sum(28 <= gap <= 31 for gap in gaps) > rhythm.REGULAR * len(gaps):
+        return rhythm.MONTH
+    return rhythm.DAY if gaps[len(gaps) // 2] == 1 else 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_steps_of_many_series_are_those_of_each(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = pd.Timestamp("2025-01-06")
+    series: dict[str, list[pd.Timestamp]] = {}
+    for at in range(60):
+        size, since = int(rng.integers(1, 40)), start + pd.Timedelta(days=int(rng.integers(0, 30)))
+        days = {
+            0: [since + pd.Timedelta(days=day) for day in range(size)],
+            1: [since + pd.Timedelta(weeks=week) for week in range(size)],
+            2: [since + pd.DateOffset(months=month) for month in range(size)],
+            3: [since + pd.Timedelta(days=int(day)) for day in rng.integers(0, 90, size)],
+        }[at % 4]
+        series[f"campaign {at:02d}"] = days + days[: size // 3]
+    rows = pd.DataFrame([(name, day) for name, days in series.items() for day in days], columns=["name", "day"])
+    rows = rows.sample(frac=1, random_state=seed)
+    found = rhythm._steps(rows["name"].astype("category"), rows["day"], rhythm.EDGES)
+    assert found == {name: step(days) for name, days in series.items()}
+    assert set(found.values()) == {0, rhythm.DAY, rhythm.WEEK, rhythm.MONTH}
