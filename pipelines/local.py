@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from crossmix.artifacts import (
     Registration,
     RunRecord,
     Summary,
+    SummaryGate,
     TaskFigure,
     TaskJudged,
 )
@@ -278,8 +279,7 @@ def describe(outcome: Outcome, out: Path) -> str:
     """The result in a few lines."""
     summary = outcome.summary
     lines = ["", *(_quality(summary.figures) if summary.figures else _split(summary))]
-    verdicts = [gate.verdict for gate in summary.gates]
-    lines.append("gates      " + ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts)))
+    lines += _gates(summary.gates)
     if summary.registry:
         entry = summary.registry
         lines.append(f"registry   {entry.name} version {entry.version} ({', '.join(entry.aliases)})")
@@ -296,6 +296,17 @@ def describe(outcome: Outcome, out: Path) -> str:
         if summary.policy:
             lines.append(f"`crossmix allocate {out}` answers all the same, and says how far to trust it")
     return "\n".join(lines)
+
+
+def _gates(gates: Sequence[SummaryGate]) -> list[str]:
+    """Verdicts counted: of the gates that registering asks for, and of those that only tell."""
+    lines: list[str] = []
+    for required, called in ((True, "required"), (False, "others, which hold nothing back")):
+        verdicts = [gate.verdict for gate in gates if gate.required == required]
+        counted = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts))
+        if counted:
+            lines.append(f"{'' if lines else 'gates':<10} {called}: {counted}")
+    return lines
 
 
 def _split(summary: Summary) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.cells import padded, width
 from pipelines.cli.readable import readable_errors
 
 if TYPE_CHECKING:
@@ -148,10 +149,10 @@ def told(found: Checked, picture: Path) -> str:
 def _money(found: Checked) -> list[str]:
     """The table of platforms."""
     table, whole = found.platforms, found.platforms["spend"].sum()
-    width = max(len("platform"), *(len(str(name)) for name in table.index))
+    wide = max(width("platform"), *(width(str(name)) for name in table.index))
     widths = {"spend": 14, "share": 6, "impressions": 13, "clicks": 10, "conversions": 11, "revenue": 14}
     heads = " ".join(f"{key:>{size}}" for key, size in widths.items())
-    lines = [f"{'platform':<{width}} {heads}  first       last"]
+    lines = [f"{'platform':<{wide}} {heads}  first       last"]
     for name, row in table.iterrows():
         figures = {
             "spend": f"{row['spend']:,.2f}",
@@ -160,5 +161,5 @@ def _money(found: Checked) -> list[str]:
             "revenue": f"{row['revenue']:,.2f}",
         }
         shown = " ".join(f"{NONE if text == 'nan' else text:>{widths[key]}}" for key, text in figures.items())
-        lines.append(f"{name:<{width}} {shown}  {row['first']:%Y-%m-%d}  {row['last']:%Y-%m-%d}")
+        lines.append(f"{padded(str(name), wide)} {shown}  {row['first']:%Y-%m-%d}  {row['last']:%Y-%m-%d}")
     return lines

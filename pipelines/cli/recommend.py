@@ -18,6 +18,7 @@ from crossmix.schema import Held, together
 from pipelines.cli import standing as known
 from pipelines.cli.amounts import amount
 from pipelines.cli.beside import check_campaign
+from pipelines.cli.cells import padded, width
 from pipelines.cli.tasks import is_of
 from pipelines.cli.totals import NOTHING, AllCampaigns, Total, of_all
 from pipelines.local import step_folder
@@ -258,9 +259,9 @@ def table(
     low, high = answer.expected_revenue_interval
     error = "fitting error" if answer.belief is None else "fitting error, given what the policy believes"
     whys = {one.platform: _why(one, new=one.platform in untried) for one in answer.platforms}
-    wide = max(map(len, whys.values()))
+    wide = max(map(width, whys.values()))
     names = [*(one.platform for one in answer.platforms), *(one.platform for one in held)]
-    width = max(len(ALL), *map(len, names))
+    first = max(width(ALL), *map(width, names))
     otherwise = {} if fit_alone is None else {one.platform: one.share for one in fit_alone.platforms}
     kept = "" if fit_alone is None else ", split as today"
     column = "" if fit_alone is None else f"  {'fit alone':>9}"
@@ -268,7 +269,7 @@ def table(
     lines = [
         f"{answer.campaign}: {answer.budget:,.2f} {answer.currency} for the next cycle{kept}",
         "",
-        f"{'platform':{width}}   share{column}      amount     revenue   marginal ROI          {'why':{wide}}  "
+        f"{'platform':{first}}   share{column}      amount     revenue   marginal ROI          {'why':{wide}}  "
         "differs from usual",
     ]
     for platform in sorted(answer.platforms, key=lambda item: -item.share):
@@ -277,19 +278,19 @@ def table(
         if platform.platform in untried:
             marginal = f"{'never tried':20}"
         lines.append(
-            f"{platform.platform:{width}}  {platform.share:6.1%}"
+            f"{padded(platform.platform, first)}  {platform.share:6.1%}"
             f"{f'  {otherwise[platform.platform]:9.1%}' if otherwise else ''}  {platform.amount:10,.2f}"
             f"  {platform.expected_revenue:10,.2f}   {marginal}"
-            f"  {why:{wide}}  {platform.differs or 'not known'}"
+            f"  {padded(why, wide)}  {platform.differs or 'not known'}"
         )
     whose = "" if alone else ", of all campaigns"
     drifted = any(one.differs not in (None, USUAL) for one in answer.platforms)
     total = Total.of(answer, held, alone=alone)
     lines += [
-        f"{ALL:{width}}  {total.share:6.1%}{f'  {1:9.1%}' if otherwise else ''}  {total.amount:10,.2f}"
+        f"{ALL:{first}}  {total.share:6.1%}{f'  {1:9.1%}' if otherwise else ''}  {total.amount:10,.2f}"
         f"  {total.expected_revenue:10,.2f}",
         *(
-            f"{one.platform:{width}}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}"
+            f"{padded(one.platform, first)}    held  {' ' * len(column)}{one.today:10,.2f}   at its plan{whose}"
             for one in held
         ),
     ]

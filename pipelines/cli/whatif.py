@@ -12,6 +12,7 @@ from crossmix.config import ConfigError
 from pipelines.cli import standing
 from pipelines.cli.amounts import amount
 from pipelines.cli.beside import check_campaign, held
+from pipelines.cli.cells import padded, width
 from pipelines.cli.recommend import change
 from pipelines.cli.tasks import check_task
 from pipelines.local import step_folder
@@ -294,11 +295,11 @@ def _part(value: float) -> str:
 
 
 def _grid(rows: Sequence[Sequence[str]], left: set[int]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
-            f"{cell:{'<' if column in left else '>'}{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            padded(cell, size, right=column not in left)
+            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]

@@ -195,11 +195,13 @@ def _gain(own: CampaignDecision, decision: Decision) -> str:
         shares = ", ".join(f"{one.platform} {one.best:.1%}" for one in own.platforms)
         what = f"{way(own.part, own.new)} ({shares})"
     fitted = sum(one.revenue_best - one.revenue_today for one in own.platforms)
+    borrowed = sum(one.revenue_best for one in new)
+    rest = f" (by the fit alone {fitted - borrowed:+,.2f} without that)" if new else ""
     return (
         f"{what} of {own.budget:,.2f} {decision.currency} per cycle earns {own.gain:+,.2f} against as today"
         f"{relative(own.gain, own.revenue, ' (', ')')}, {interval(low, high, decision.sure)}, "
         f"more with probability {probability(own.probability)} (by the fit alone {fitted:+,.2f})"
-        f"{probes((one.platform for one in new), sum(one.revenue_best for one in new), decision.currency)}"
+        f"{probes((one.platform for one in new), borrowed, decision.currency)}{rest}"
     )
 
 
@@ -231,14 +233,16 @@ def probability(value: float) -> str:
 
 
 def _unsure(own: CampaignDecision, decision: Decision) -> str:
-    new = [one.platform for one in own.platforms if not one.tried and one.best > one.today]
+    new = [one for one in own.platforms if not one.tried and one.best > one.today]
+    unnamed = [one.platform for one in new if one.counted]
     together = [one.platform for one in own.platforms if one.together]
     led = [one.platform for one in own.platforms if one.demand_led]
     lacks = f"wanted {decision.sure:g} in draws and weeks alike"
     if own.more_cycles:
         lacks += f": about {max(1, -(-own.more_cycles * decision.cycle_hours // 24)):,} more days"
-    if new:
-        lacks = f"{', '.join(new)} was never tried there"
+    if new:  # those that the gain names as borrowed need no second mention
+        were = "was" if len(unnamed) == 1 else "were"
+        lacks = f"{', '.join(unnamed)} {were} never tried there" if unnamed else "which no history proves"
     elif together:
         lacks = only_together(together)
     elif led:

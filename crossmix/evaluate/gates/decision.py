@@ -100,11 +100,10 @@ def _probes(judged: Sequence[Judged], currency: str) -> str:
 
 def wanting(judged: Sequence[Judged], cycle_hours: int) -> str:
     """What a gain that is not sure lacks: days, or spend that moved."""
-    new = [one.change.platforms[p] for one in judged for p in one.new_P.nonzero()[0]]
+    new = list(dict.fromkeys(one.change.platforms[p] for one in judged for p in one.new_P.nonzero()[0]))
     if new:
-        return (
-            f"{', '.join(dict.fromkeys(new))} was never tried, and what it earns is borrowed from others: try it first"
-        )
+        was, it, them = ("was", "it earns", "it") if len(new) == 1 else ("were", "they earn", "them")
+        return f"{', '.join(new)} {was} never tried, and what {it} is borrowed from others: try {them} first"
     together = [one.change.platforms[p] for one in judged for p in one.together_P.nonzero()[0]]
     if together:
         return only_together(dict.fromkeys(together))

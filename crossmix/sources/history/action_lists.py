@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from crossmix.schema import DataError
-from crossmix.sources.history import names
+from crossmix.sources.history import named_periods
 from crossmix.sources.history.actions import MATTERS
 from crossmix.sources.history.columns import column_of
 from crossmix.sources.history.numbers import values
@@ -42,11 +42,11 @@ def aligned(sheets: Sequence[Sheet]) -> list[tuple[Sheet, list[Sheet]]]:
     pages: dict[str, list[Sheet]] = {}
     for sheet in sheets:
         if _actions(sheet):
-            pages.setdefault(names.without_period(sheet.stem), []).append(sheet)
+            pages.setdefault(named_periods.without_period(sheet.stem), []).append(sheet)
     every = {stem: dict.fromkeys(name for one in own for name in _actions(one)) for stem, own in pages.items()}
     result = []
     for sheet in sheets:
-        stem = names.without_period(sheet.stem)
+        stem = named_periods.without_period(sheet.stem)
         own = pages[stem] if _actions(sheet) else []
         lacks = [name for name in every[stem] if name not in sheet.header] if own else []
         rows = [[*row, *[""] * len(lacks)] for row in sheet.rows] if lacks else sheet.rows

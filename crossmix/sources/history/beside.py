@@ -15,7 +15,7 @@ import numpy as np
 
 from crossmix.schema import DataError
 from crossmix.sources.history import numbers
-from crossmix.sources.history.columns import NUMBERS, column_of, plain
+from crossmix.sources.history.columns import NUMBERS, column_of, meant, plain
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.sheet import NoTableError, Sheet
 
@@ -51,7 +51,7 @@ def may_be_spend(sheet: Sheet, path: Path, mapped: Iterable[str] = ()) -> bool:
         mapped: names that `data.columns` gives.
     """
     given = {plain(name) for name in mapped}
-    named = {column_of(name) for name in sheet.header} - {None}
+    named = {meant(name) for name in sheet.header} - {None}
     if (named & set(NUMBERS) and len(named) >= 2) or any(plain(name) in given for name in sheet.header):
         return True
     if any(map(is_date, sheet.header)):

@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from crossmix.schema import DataError
+from crossmix.sources.history import by_words
 from crossmix.sources.history.currencies import CODES, agreed, is_code, is_sign, named
 from crossmix.sources.history.dates import is_date
 from crossmix.sources.history.more_names import MORE
@@ -228,7 +229,7 @@ def plain(name: str) -> str:
 def _plain(name: str) -> str:
     text = unit_of(name)[0]
     text = _BRACKET.sub(lambda found: "" if found[1] in CODES or is_sign(found[1]) else f" {found[1]} ", text)
-    words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text)).split()
+    words = re.sub(r"[\W_]+", " ", re.sub(r"[€$£¥]", "", text.replace("%", " percent "))).split()
     if len(words) > 1 and words[-1] in CODES and " ".join(words) not in _OF:
         words.pop()
     return " ".join(words)
@@ -265,10 +266,24 @@ def column_of(name: str) -> str | None:
     return known[0] if known else None
 
 
+def meant(name: str) -> str | None:
+    """Which of a history's columns a name means, by a list of names or else by its words; `None`: none."""
+    by_name = column_of(name)
+    if by_name is not None:
+        return by_name
+    found = _by_words(name)
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _by_words(name: str) -> tuple[str, int] | None:
+    return None if by_words.is_rate(name) else by_words.column(plain(name))
+
+
 def score(mapped: Mapping[str, str], names: Sequence[str]) -> int:
     """How many of a history's columns a line of cells names, by itself or by `data.columns`."""
     given = {plain(column) for column in mapped.values()}
-    found = {column_of(name) or (plain(name) if plain(name) in given else None) for name in names if name.strip()}
+    found = {meant(name) or (plain(name) if plain(name) in given else None) for name in names if name.strip()}
     return len(found - {None})
 
 
@@ -322,6 +337,8 @@ def find(
         fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
         if tells is not None and column in ("date", "platform") and len(fitting) > 1:
             fitting.sort(key=lambda index, column=column: not tells(column, index))  # type: ignore[misc]
+        if not fitting:
+            fitting = _by_their_words(column, header, free)
         if fitting:
             first = [index for index in fitting if names[index] == names[fitting[0]]]
             at[column] = _once(first, header, where)
@@ -353,6 +370,12 @@ def find(
     )
 
 
+def _by_their_words(column: str, header: Sequence[str], free: Sequence[int]) -> list[int]:
+    """Columns that mean it by their words alone, those that are nearest to it first."""
+    ranks = {index: found[1] for index in free if (found := _by_words(header[index])) and found[0] == column}
+    return sorted(ranks, key=lambda index: ranks[index])
+
+
 def _once(indices: Sequence[int], header: Sequence[str], where: str) -> int:
     if len(indices) > 1:
         name = header[indices[0]]
@@ -381,6 +404,14 @@ def missing(where: str, header: Sequence[str], found: Mapping[str, int], lacks: 
             "from what each platform's money came back with: pass spend, impressions, clicks, conversions and the "
             "revenue attributed to it, by day and platform, as the platforms' exports have them; what media caused "
             "beyond that only an experiment tells (docs/guides/your-data.md)"
+        )
+    results = [header[found[name]] for name in ("conversions", "revenue") if name in found]
+    if {"spend", "impressions", "clicks"} <= set(lacks) and {"date", "platform"} <= set(found) and results:
+        return DataError(
+            f"spend: {where!r} has results by source ({', '.join(results)}) and no money, impressions or clicks. To "
+            "split by what each platform attributes to itself, leave it out beside the platforms' exports, which have "
+            "their own results; to split by these, put them in one table with each platform's spend, impressions and "
+            "clicks, a row for a day and platform (docs/guides/your-data.md)"
         )
     names = {name.strip().lower() for name in header}
     for source, (kind, columns) in LOGS.items():

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from crossmix.config import Data
 from crossmix.schema import DataError
 from crossmix.sources import in_s3, in_warehouse, log_files, takes_folder, verify_file, verify_files
-from crossmix.sources.history import beside, columnar, excel, kinds, names, packed, text, warehouse, wide
+from crossmix.sources.history import beside, columnar, excel, kinds, named_periods, packed, text, warehouse, wide
 from crossmix.sources.history import columns as known
 from crossmix.sources.history.sheet import NoTableError, Score, Sheet
 
@@ -89,9 +89,9 @@ def _unread(path: Path, files: Mapping[str, Path], others: Mapping[str, object])
 
 def _check_finished(sheets: Sequence[Sheet]) -> None:
     """Raise `DataError` for a page that more follow, where none of its name is the last."""
-    last = {names.without_period(sheet.stem) for sheet in sheets if not sheet.unfinished}
+    last = {named_periods.without_period(sheet.stem) for sheet in sheets if not sheet.unfinished}
     for sheet in sheets:
-        if sheet.unfinished and names.without_period(sheet.stem) not in last:
+        if sheet.unfinished and named_periods.without_period(sheet.stem) not in last:
             raise DataError(
                 f"data.path: {sheet.name!r} is the first page only ({sheet.unfinished} names more); fetch those that "
                 "follow, and put all pages into one folder (meta_page1.json, meta_page2.json), or take that field out "

@@ -25,6 +25,7 @@ from crossmix.sources.history import (
     files,
     legible,
     long,
+    named_periods,
     names,
     numbers,
     plausible,
@@ -133,7 +134,7 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> Sequence[str | None]:
     """
     if len(sheets) < 2:
         return [None] * len(sheets)
-    plain = [names.without_period(sheet.stem) for sheet in sheets]
+    plain = [named_periods.without_period(sheet.stem) for sheet in sheets]
     whole = Path(data.path or "").name.partition(".")[0]
     folders = [aliases.foldered(sheet.name, str(Path(data.path or ""))) for sheet in sheets]
     called = [name or folder or whole for name, folder in zip(plain, folders, strict=True)]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from crossmix.schema import DataError
 from crossmix.sources.history.columns import CAMPAIGN, NUMBERS, column_of, plain
 from crossmix.sources.history.dates import MONTHS, is_date
-from crossmix.sources.history.names import is_month_name
+from crossmix.sources.history.named_periods import is_month_name
 from crossmix.sources.history.sheet import Sheet, filled_down
 from crossmix.sources.history.wide import parted
 

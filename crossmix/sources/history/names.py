@@ -39,33 +39,6 @@ def categories(texts: Sequence[str]) -> pd.Categorical:
     return pd.Categorical.from_codes(np.fromiter(map(code.__getitem__, texts), np.intp, len(texts)), known)
 
 
-_MONTHS = (
-    "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june|july|august|september|"
-    "october|november|december|okt|dez|januar|februar|märz|mai|juni|juli|oktober|dezember|janvier|février|mars|avril|"
-    "juin|juillet|août|septembre|octobre|novembre|décembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|"
-    "septiembre|octubre|noviembre|diciembre|gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|"
-    "janeiro|fevereiro|março|maio|junho|julho|setembro|outubro|novembro|dezembro"
-)
-_PERIOD = re.compile(
-    rf"(?:19|20)\d{{2}}[-_. ]?(?:[01]\d(?:[-_. ]?[0-3]\d)?|q[1-4]|[wk]{{1,2}}\d{{1,2}})(?!\d)|"
-    rf"(?<![^\W_])(?:q[1-4]|[wk]{{1,2}}\d{{1,2}}|[01]?\d|(?:{_MONTHS})(?![^\W\d_]))[-_. ]*(?:19|20)\d{{2}}(?!\d)|"
-    rf"(?<!\d)(?:19|20)\d{{2}}(?!\d)|(?<![^\W_])(?:{_MONTHS})$|\s*\(\d+\)$|"
-    rf"(?<=[^\W_][-_. ])(?:page|seite|part|teil|batch|chunk|shard)[-_. ]?\d+$|(?<=[^\W_]-)\d{{12}}$",
-    re.IGNORECASE,
-)
-"""Months, quarters, weeks, days and years in a name, and the number of a copy, a page or a warehouse's part."""
-
-
-def is_month_name(text: str) -> bool:
-    """Whether a text is a month's name alone, as `Jan` or `März`."""
-    return re.fullmatch(rf"(?:{_MONTHS})\.?", text.strip(), re.IGNORECASE) is not None
-
-
-def without_period(name: str) -> str:
-    """A file's name without the time it is of: `google_ads_2025-01` and `google_ads (1)` are `google_ads`."""
-    return re.sub(r"[\s_.-]+(?:(?:to|bis|-|–)[\s_.-]*)?$|^[\s_.-]+", "", _PERIOD.sub("", name)).strip()
-
-
 _FLOAT = re.compile(r"^(\s*\d+)\.0+\s*$")
 
 

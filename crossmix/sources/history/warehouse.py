@@ -15,6 +15,11 @@ from crossmix.schema import DataError
 from crossmix.sources.history.sheet import ROWS, Sheet, cell_text
 from crossmix.sources.late import ibis
 
+SYSTEM = frozenset(("information_schema", "sys", "mysql", "performance_schema"))
+"""Schemas of the database's own."""
+SHOWN = 12
+"""So many tables are named to who named none."""
+
 
 def read(address: str) -> tuple[Sheet, str]:
     """The table as text, rows in the order of their text, and a SHA-256 of it.
@@ -27,6 +32,8 @@ def read(address: str) -> tuple[Sheet, str]:
     where = url.partition("?")[0]
     try:
         backend = _connected(url)
+        if not query:
+            _check_table(backend, table, where)
         found = _asked(backend, table, query)
         if int(found.count().execute()) > ROWS:
             raise DataError(f"data.path: {where} gives more than {ROWS:,} rows; add them up to days in a query")
@@ -65,10 +72,10 @@ def _parts(address: str) -> tuple[str, str | None, str | None]:
         )
     given = dict(parse_qsl(url.query.replace("+", "%2B"), keep_blank_values=True))
     table, query = given.pop("table", None), given.pop("query", None)
-    if bool(table) == bool(query):
-        both = "both a table and a query" if table else "no table and no query"
+    if table and query:
         raise DataError(
-            f"data.path: {address.partition('?')[0]} names {both}; end it with ?table=NAME or ?query=SELECT…"
+            f"data.path: {address.partition('?')[0]} names both a table and a query; end it with ?table=NAME or "
+            "?query=SELECT…"
         )
     scheme = "postgres" if url.scheme == "postgresql" else url.scheme
     rest = f"?{urlencode(given)}" if given else ""
@@ -85,8 +92,35 @@ def _connected(url: str) -> Any:
     return ibis.duckdb.connect(file, read_only=True)
 
 
+def _check_table(backend: Any, table: str | None, where: str) -> None:
+    """Raise `DataError` where no table, or one that is not there, is named: with those that are there."""
+    there = _tables(backend)
+    if table and (not there or table.count(".") > 1 or {table, table.rpartition(".")[2]} & set(there)):
+        return
+    shown = f"it has {', '.join(there[:SHOWN])}{' and more' if there[SHOWN:] else ''}" if there else "it has none"
+    if not table:
+        raise DataError(
+            f"data.path: {where} names no table and no query; end it with ?table=NAME or ?query=SELECT…: {shown}"
+        )
+    raise DataError(f"data.path: {where} cannot be read (no table {table!r}); check the table's name: {shown}")
+
+
+def _tables(backend: Any) -> list[str]:
+    """Names of tables and views, with a schema where it is not the one that a bare name means."""
+    own, found = backend.current_database, list(backend.list_tables())
+    for schema in backend.list_databases():
+        if schema != own and schema not in SYSTEM and not schema.startswith("pg_"):
+            found += [f"{schema}.{name}" for name in backend.list_tables(database=_within(backend, schema))]
+    return found
+
+
+def _within(backend: Any, schema: str) -> Any:
+    """A schema as Ibis takes it: in DuckDB with its catalog, as a file and a schema in it may have one name."""
+    return (backend.current_catalog, schema) if backend.name == "duckdb" and "." not in schema else schema
+
+
 def _asked(backend: Any, table: str | None, query: str | None) -> Any:
     if query:
         return backend.sql(query)
     schema, _, name = str(table).rpartition(".")
-    return backend.table(name, database=schema or None)
+    return backend.table(name, database=_within(backend, schema) if schema else None)

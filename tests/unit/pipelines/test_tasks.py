@@ -109,6 +109,19 @@ def test_the_terminal_says_of_what_did_not_pass_why_and_what_to_do(ran: Ran, tmp
     assert text.endswith(f"\n  FAIL  {first.name}: 0.8944, wanted >= 0.98\n    take it")
 
 
+def test_the_terminal_counts_the_gates_that_hold_a_run_back_apart_from_those_that_only_tell(
+    ran: Ran, tmp_path: Path
+) -> None:
+    summary = collect(ran.config, steps(task="creators"), ran.folders, "r1", None, None)
+    passed = replace(summary.gates[0], required=True, verdict="pass")
+    only_told = replace(passed, name="a", required=False, verdict="fail")
+    text = local.describe(local.Outcome(replace(summary, gates=(only_told, passed, passed)), 0), tmp_path)
+    assert "\ngates      required: 2 pass\n           others, which hold nothing back: 1 fail\n" in text
+    alone = local.describe(local.Outcome(replace(summary, gates=(passed,)), 0), tmp_path)
+    assert "\ngates      required: 1 pass\n" in alone
+    assert "others" not in alone
+
+
 def test_a_task_that_cannot_be_trained_ends_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.training.TRAININGS", {"split": TRAININGS["split"]})
     monkeypatch.setattr(local, "steps", lambda pipeline="training", task="split": {})

@@ -266,7 +266,25 @@ def test_what_of_a_gain_is_borrowed_is_told() -> None:
     )  # fmt: skip
     found = standing([PASSED], decision(replace(OWN, platforms=(*OWN.platforms, probe))), "x")
     assert found.word == "proved"
-    assert found.reason.endswith("; 33.00 EUR of it is borrowed, what a probe of radio, never tried, may bring")
+    told = "; 33.00 EUR of it is borrowed, what a probe of radio, never tried, may bring (by the fit alone"
+    assert found.reason.endswith(f"(by the fit alone +153.00){told} +120.00 without that)")
+
+
+def test_platforms_never_tried_are_named_once() -> None:
+    """In what is borrowed, where a probe of them counts for nothing; else in what is lacking."""
+    probe = PlatformChange(
+        platform="radio", today=0.0, best=0.02, revenue_today=0.0, revenue_best=33.0, marginal_roi=None,
+        elasticity_error=None, tried=False, counted=False,
+    )  # fmt: skip
+    unsure = replace(OWN, proved=False)
+    both = replace(unsure, platforms=(*OWN.platforms, probe, replace(probe, platform="tv")))
+    reason = standing([PASSED], decision(both), "x").reason
+    assert reason.endswith("may bring (by the fit alone +120.00 without that), which no history proves")
+    assert reason.count("radio, tv, never tried") == 1
+    assert "there" not in reason
+    counted = [replace(probe, platform=name, counted=True) for name in ("radio", "tv")]
+    reason = standing([PASSED], decision(replace(unsure, platforms=(*OWN.platforms, *counted))), "x").reason
+    assert reason.endswith(", radio, tv were never tried there")
 
 
 def test_a_campaign_whose_budgets_only_moved_together_says_so_where_another_was_proved() -> None:

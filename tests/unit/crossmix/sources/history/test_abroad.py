@@ -11,7 +11,7 @@ import pytest
 from crossmix.config import load as config
 from crossmix.schema import DataError
 from crossmix.sources.history.load import History, load
-from crossmix.sources.history.names import without_period
+from crossmix.sources.history.named_periods import without_period
 from tests.support.exports_abroad import COUNTRIES, abroad, two_lines
 from tests.support.histories import sound
 
@@ -197,3 +197,20 @@ def test_a_damaged_archive_is_a_sentence(tmp_path: Path) -> None:
     damaged.write_bytes(data)
     with pytest.raises(DataError, match=r"damaged.zip' cannot be unpacked \(.*\); unpack it yourself"):
         taken(damaged)
+
+
+def test_results_by_source_without_money_beside_the_exports_are_refused_with_both_ways_out(tmp_path: Path) -> None:
+    """GA4's revenue by source is another measure of what the platforms' exports have."""
+    for platform, rows in PLAIN.groupby("platform"):
+        rows.drop(columns="platform").to_csv(tmp_path / f"{platform}.csv", index=False)
+    names = {
+        "date": "Date",
+        "platform": "Session source / medium",
+        "conversions": "Key events",
+        "revenue": "Total revenue",
+    }
+    told = PLAIN[list(names)].rename(columns=names).assign(Sessions=100)
+    (tmp_path / "acquisition.csv").write_text("# Traffic acquisition\n\n" + told.to_csv(index=False))
+    said = r"has results by source \(Key events, Total revenue\) and no money.*leave it out.*put them in one table"
+    with pytest.raises(DataError, match=rf"'.*acquisition\.csv' {said}"):
+        taken(tmp_path)

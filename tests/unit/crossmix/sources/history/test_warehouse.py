@@ -40,6 +40,19 @@ def test_a_table_of_a_duckdb_file(file: Path) -> None:
     assert_same(taken(f"duckdb://{file}?query={QUERY}"))
 
 
+@pytest.mark.parametrize("asked", ["?table=daily", "?table=marts.dayly", ""])
+def test_who_names_no_table_that_is_there_is_told_which_there_are(asked: str, file: Path) -> None:
+    with pytest.raises(DataError, match=r"(?:no table|names no table).*: it has marts\.daily$"):
+        taken(f"duckdb://{file}{asked}")
+
+
+def test_a_schema_that_is_called_as_its_file(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "marts.db")) as made:
+        made.register("plain", PLAIN.astype(NUMBERS))
+        made.execute("create schema marts.marts; create table marts.marts.daily as select * from plain")
+    assert_same(taken(f"duckdb://{tmp_path}/marts.db?table=marts.daily"))
+
+
 def test_the_same_table_is_the_same_log(file: Path) -> None:
     def key(address: str) -> str:
         return log_digest(load("laptop", ["data.source=spend", f"data.path={address}"]).data)
@@ -68,8 +81,10 @@ def test_a_table_of_postgres(postgres: Cluster) -> None:
     address = f"postgres://postgres@127.0.0.1:{postgres.port}/postgres"
     assert_same(taken(f"{address}?table=marts.daily"))
     assert_same(taken(f"{address}?query={QUERY}"))
-    with pytest.raises(DataError, match=r"data\.path: postgres://.* cannot be read \(.*\); check the address"):
+    with pytest.raises(DataError, match=r"no table 'marts\.monthly'.*: it has (?:.*, )?marts\.daily"):
         taken(f"{address}?table=marts.monthly")
+    with pytest.raises(DataError, match=r"data\.path: postgres://.* cannot be read \(.*\); check the address"):
+        taken(f"{address}?query=select * from marts.monthly")
     cast = "spend::money as spend"
     with pytest.raises(DataError, match=r"cannot be read \(.*\); cast columns of type money in a query"):
         taken(
@@ -81,7 +96,8 @@ def test_a_table_of_postgres(postgres: Cluster) -> None:
     ("address", "message"),
     [
         ("duckdb:///nowhere.db?table=x", r"the DuckDB file '/nowhere\.db' does not exist"),
-        ("duckdb:///nowhere.db", r"names no table and no query; end it with \?table=NAME"),
+        ("duckdb:///nowhere.db", r"the DuckDB file '/nowhere\.db' does not exist"),
+        ("duckdb:///nowhere.db?table=x&query=select 1", r"names both a table and a query; end it with \?table=NAME"),
         ("postgres://me:secret@host/db?table=x", r"the address has a password, which would be written down"),
     ],
 )
