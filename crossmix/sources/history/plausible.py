@@ -139,10 +139,10 @@ def _revenue(frame: pd.DataFrame) -> str | None:
         return same
     earning = sums.index[sums["revenue"] > 0]
     if whole <= 0 or len(earning) != 1:
-        return None
+        return units.unvalued(frame)
     rest = sums.drop(earning[0])
     if rest["spend"].sum() <= 0.05 * sums["spend"].sum() or not (rest["conversions"] > 0).any():
-        return None
+        return units.unvalued(frame)
     return (
         f"revenue: all of it ({whole:,.0f}) is booked on {earning[0]!r}, and {', '.join(map(str, rest.index))} have "
         "conversions without any; book each platform's own revenue, or give a value per conversion for all "
