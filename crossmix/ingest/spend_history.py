@@ -42,7 +42,7 @@ def ingest_history(raw: Raw, data: Data, out: Path) -> Meta:
     frame, left_out = whole_days.whole(frame)
     money = float(frame["spend"].sum())
     frame, parts = bookings.apart(frame, unknown)
-    measured, unmeasured = untracked.known(frame, data)
+    measured, unmeasured = untracked.known(frame, data, blanks)
     results = len(blanks.difference(frame.index.difference(measured.index)))
     lost = accounts.gone(frame, measured, outcomes.rejected, data)
     frame = measured

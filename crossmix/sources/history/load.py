@@ -28,6 +28,7 @@ from crossmix.sources.history import (
     names,
     numbers,
     plausible,
+    renamed,
     repeated,
     settled,
     signs,
@@ -95,7 +96,7 @@ def load(data: Data) -> History:
             rows.others[f"{name} as written"] = rows.columns[name]
             rows.columns[name], told = names.settle(rows.columns[name], name)
             notes += told
-    rows = aliases.settle(rows, apart="twice" in data.accept)
+    rows = renamed.settle(aliases.settle(rows, apart="twice" in data.accept))
     history, told = signs.settle(repeated.settle(rows, data.repeated))
     notes += [*rows.notes, *told]
     history, told = edges.without(history)
@@ -103,6 +104,7 @@ def load(data: Data) -> History:
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
     history, valued, told = settled.valued(history, data, _unread(ignored))
     notes += told
+    notes += plausible.check_gap(history, data.accept)
     history = settled.idle(history, notes) if data.idle_days else history
     _named(history, data)
     history, days, told = plausible.check(history, data.accept)

@@ -35,8 +35,8 @@ def check(
         the columns, numbers or NaN), and sentences for the user.
     """
     for kind in accept:
-        if kind not in {*KINDS, *OF_INGEST}:
-            known = ", ".join([*KINDS, *OF_INGEST])
+        if kind not in {*EARLIER, *KINDS, *OF_INGEST}:
+            known = ", ".join([*EARLIER, *KINDS, *OF_INGEST])
             raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {known}")
     texts = [name for name in columns if name not in (*NUMBERS, PLANNED)]
     frame = pd.DataFrame({name: columns[name] for name in texts}, dtype=object)
@@ -69,6 +69,14 @@ def check(
             elif problem is not None:
                 raise DataError(f"{problem}; if it is right as it is, say --accept {kind} (data.accept)")
     return {name: list(values) for name, values in columns.items()}, frame, notes
+
+
+def check_gap(columns: Mapping[str, Sequence[str]], accept: Sequence[str]) -> list[str]:
+    """Raise `DataError` for a few rows far from all others in time, but where `accept` has `gap`; then a sentence."""
+    problem = rhythm.gap(columns)
+    if problem is not None and "gap" not in accept:
+        raise DataError(f"{problem}; if it is right as it is, say --accept gap (data.accept)")
+    return [] if problem is None else [f"Accepted (gap): {problem.split(';')[0]}."]
 
 
 def _check_paid(paid: pd.DataFrame, unpaid: Sequence[str], sums: pd.Series) -> None:
@@ -219,5 +227,7 @@ KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     }
 )
 """Kinds of doubt, as `data.accept` names them."""
+EARLIER = ("gap",)
+"""Kinds that are found before days without a row are filled (`check_gap`)."""
 OF_INGEST = ("tracking", "other")
 """Kinds that are found when rows are cleaned (`ingest.untracked`, `ingest.clean.platform_groups`)."""
