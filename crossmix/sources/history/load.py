@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -80,8 +81,8 @@ def load(data: Data) -> History:
     sheets, digest = files.sheets(data)
     called = _platforms(sheets, data)
     parts = [
-        _part(sheet, _own(data, sheet, sheets), name, pages)
-        for (sheet, pages), name in zip(action_lists.aligned(sheets), called, strict=True)
+        replace(_part(sheet, _own(data, sheet, sheets), name, pages), name=label)
+        for (sheet, pages), name, label in zip(action_lists.aligned(sheets), called, _labels(sheets, data), strict=True)
     ]
     if data.timezone is not None and not any(part.moved for part in parts):
         raise zones.unmoved(data.timezone)
@@ -142,6 +143,18 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> Sequence[str | None]:
     # Reports that a platform calls alike are told apart by what stands above their rows, or by their folders.
     called = _apart(called, [aliases.titled(sheet.title) for sheet in sheets])
     return _apart(called, folders)
+
+
+def _labels(sheets: Sequence[Sheet], data: Data) -> list[str]:
+    """What sheets are called in sentences, and ordered by: those of one name with their folders, as `old/google`."""
+    count = Counter(sheet.stem for sheet in sheets)
+    below = str(Path(data.path or ""))
+    return [
+        "/".join((*filter(None, aliases.folders(sheet.name, below)[::-1]), sheet.stem))
+        if count[sheet.stem] > 1
+        else sheet.stem
+        for sheet in sheets
+    ]
 
 
 def _apart(called: Sequence[str], others: Sequence[str | None]) -> list[str]:
