@@ -177,8 +177,8 @@ def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
         others = [day for day in span if day not in had and day not in set(absent) and day.weekday() not in never]
         if others and len(had) > MOSTLY * len(span):
             lines.append(
-                f"{name} has no row on {len(others):,} day(s) on which others have, as {others[0]}: it counts as paused "
-                "then; if its export lacks them, export them too."
+                f"{name} has no row on {len(others):,} day(s) on which others have, as {others[0]}: it counts as "
+                "paused then; if its export lacks them, export them too."
             )
     return lines
 

@@ -134,8 +134,8 @@ def changed(frame: pd.DataFrame) -> str | None:
         if (exchanged := _exchanged(daily)) is not None:
             day, size = exchanged
             return (
-                f"spend: of {str(name)!r} from {day:%Y-%m-%d} on impressions and clicks cost, and a conversion is worth, "
-                f"{max(size, 1 / size):.1f} times {'as much as' if size > 1 else 'less than'} before, all at once; its "
+                f"spend: of {str(name)!r} from {day:%Y-%m-%d} on impressions and clicks cost, and a conversion is "
+                f"worth, {max(size, 1 / size):.1f} times {'as much as' if size > 1 else 'less than'} before, all at once; its "
                 "amounts may be in another currency or unit: bring spend and revenue to one"
             )
         cases: Sequence[tuple[str, str, str, str]] = (

@@ -35,8 +35,8 @@ def check(
         the columns, numbers or NaN), and sentences for the user.
     """
     for kind in accept:
-        if kind not in {*EARLIER, *KINDS, *OF_INGEST}:
-            known = ", ".join([*EARLIER, *KINDS, *OF_INGEST])
+        if kind not in {*KINDS, *EARLIER, *OF_INGEST}:
+            known = ", ".join([*KINDS, *EARLIER, *OF_INGEST])
             raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {known}")
     texts = [name for name in columns if name not in (*NUMBERS, PLANNED)]
     frame = pd.DataFrame({name: columns[name] for name in texts}, dtype=object)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pandas as pd
 
@@ -12,7 +13,8 @@ from crossmix.sources.history.columns import CAMPAIGN, plain
 from crossmix.sources.history.repeated import Rows
 
 _NUMBERED = re.compile(
-    r"(?:metrics )?(?:campaign|kampagnen?|campagne|campaña|campagna|campanha|кампании)(?: group)? ?(?:id|ids|number|nr)|"
+    r"(?:metrics )?(?:campaign|kampagnen?|campagne|campaña|campagna|campanha|кампании)(?: group)? "
+    r"?(?:id|ids|number|nr)|"
     r"(?:id|numéro|nº) (?:de |della |da )?(?:la )?(?:campaign|campagne|campaña|campagna|campanha|кампании)|"
     r"キャンペーン id|广告系列 id|캠페인 id"
 )
@@ -57,5 +59,5 @@ def _follow(days: Sequence[set[str]]) -> bool:
     """Whether names have days one after the other, but for a few of a change."""
     return all(
         len([day for day in one if day >= min(later)]) <= CHANGEOVER < min(len(one), len(later))
-        for one, later in zip(days, days[1:], strict=False)
+        for one, later in pairwise(days)
     )

@@ -52,8 +52,8 @@ def gap(columns: Mapping[str, Sequence[str]]) -> str | None:
         return None
     first = next(row for row, text in enumerate(columns["date"]) if text == few[0][0].isoformat())
     return (
-        f"date: {number:,} row(s) of {', '.join(day.isoformat() for day, _ in few)} ({columns['platform'][first]}: spend "
-        f"{columns['spend'][first]}) lie {gaps[at]:,} days {'after' if few is sides[1] else 'before'} all others "
+        f"date: {number:,} row(s) of {', '.join(day.isoformat() for day, _ in few)} ({columns['platform'][first]}: "
+        f"spend {columns['spend'][first]}) lie {gaps[at]:,} days {'after' if few is sides[1] else 'before'} all others "
         f"({rest[0][0]} to {rest[-1][0]}); correct the dates, or leave the rows out"
     )
 
@@ -159,7 +159,9 @@ def weekdays(frame: pd.DataFrame) -> str | None:
 
 def weekends(frame: pd.DataFrame) -> str | None:
     """A daily history in which a weekday never has a row, as Saturday and Sunday."""
-    known = sorted(set(frame.loc[frame[[name for name in NUMBERS if name in frame]].notna().any(axis=1), "day"].dt.date))
+    known = sorted(
+        set(frame.loc[frame[[name for name in NUMBERS if name in frame]].notna().any(axis=1), "day"].dt.date)
+    )
     gaps = sorted((later - earlier).days for earlier, later in pairwise(known))
     if gaps and gaps[len(gaps) // 2] > 4:
         return None  # weeks or months

@@ -137,7 +137,9 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
         )
     _check_one_header(name, header, lines[at + 1 :], score)
     if len(rows) > 1 and _describes(rows):
-        notes.append(f"The line below the header of {stem!r} describes its columns, and is left out: {_shown(rows[0])}.")
+        notes.append(
+            f"The line below the header of {stem!r} describes its columns, and is left out: {_shown(rows[0])}."
+        )
         rows = rows[1:]
     # A row whose first cell differs needs no second look.
     again = [row for row in rows if row[0].strip() == header[0] and [cell.strip() for cell in row] == header]

@@ -42,7 +42,7 @@ LEAST_CONVERSIONS = 30
 APART, TOGETHER = 15.0, 1_000.0
 """A platform in another unit is off in two ways at once, each by so much, and by so much together: what it costs (or
 what a conversion is worth), and what a unit of its money earns. Dear platforms earn less, but not that much less."""
-FOREIGN, ONE_FACTOR = 6.0, 2.5
+FOREIGN, ONE_FACTOR = 6.0, 6.0
 """A platform in another currency is off in all amounts at once, by so much at least, and by factors that differ by no
 more than this: currencies nearer to each other cannot be told from dear platforms."""
 LOST, GAINED = 1e-3, 100.0
@@ -207,8 +207,8 @@ def _foreign(sums: pd.DataFrame) -> str | None:
     few, rest = sorted(splits[at], key=len)
     own, others = np.exp(few.mean()), np.exp(rest.mean())
     return (
-        f"spend: of {', '.join(map(repr, map(str, few.index)))} a thousand impressions cost {own['shown']:,.4g} (of the "
-        f"others {others['shown']:,.4g}), a click {own['clicked']:,.4g} ({others['clicked']:,.4g}) and a conversion is "
+        f"spend: of {', '.join(map(repr, map(str, few.index)))} a thousand impressions cost {own['shown']:,.4g} (of "
+        f"the others {others['shown']:,.4g}), a click {own['clicked']:,.4g} ({others['clicked']:,.4g}) and a conversion is "
         f"worth {own['worth']:,.4g} ({others['worth']:,.4g}): all about {math.exp(float(off[at].median())):,.0f} times "
         f"{'as much' if own['worth'] > others['worth'] else 'less'}; spend and revenue may be in another currency: "
         "convert all platforms to one"
@@ -240,8 +240,8 @@ def unvalued(frame: pd.DataFrame) -> str | None:
         return None
     name = sums.loc[none, "spend"].idxmax()
     return (
-        f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every row, and a "
-        f"conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; a value that was "
+        f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every row, "
+        f"and a conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; a value that was "
         "never set says that its money earns nothing: export its conversions' value, or leave its revenue blank, by "
         "which it is held at what it spends"
     )

@@ -144,3 +144,17 @@ def test_a_platform_whose_rows_end_before_the_others_is_told(missing: int, weekd
     assert [note.startswith(f"search has no row after {last}, {count} days before") for note in told] == (
         [True] if (1 if weekdays == 7 else 3) < count <= 14 else []
     )
+
+
+@pytest.mark.parametrize("platform", ["search", None])
+def test_results_that_are_blank_on_every_weekend_are_asked(platform: str | None, tmp_path: Path) -> None:
+    """Zeros there are a shop that rests; blanks tell of none."""
+    weekend = pd.to_datetime(PLAIN["date"]).dt.weekday >= 5
+    where = weekend & (PLAIN["platform"].eq(platform) if platform else True)
+    blank = PLAIN.astype(object)
+    blank.loc[where, RESULTS] = None
+    with pytest.raises(DataError, match=r"^conversions: .*no conversions from .* \(2 dates, .*--accept tracking"):
+        ingested(tmp_path / "blank", blank)
+    zero = PLAIN.copy()
+    zero.loc[where, RESULTS] = 0
+    assert len(ingested(tmp_path / "zero", zero).frame("outcomes")) == len(PLAIN)
