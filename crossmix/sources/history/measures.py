@@ -134,9 +134,9 @@ def changed(frame: pd.DataFrame) -> str | None:
         if (exchanged := _exchanged(daily)) is not None:
             day, size = exchanged
             return (
-                f"spend: of {str(name)!r} from {day:%Y-%m-%d} on impressions and clicks cost, and a conversion is "
-                f"worth, {max(size, 1 / size):.1f} times {'as much as' if size > 1 else 'less than'} before, all at once; its "
-                "amounts may be in another currency or unit: bring spend and revenue to one"
+                f"spend: of {str(name)!r} from {day:%Y-%m-%d} on impressions and clicks cost, and a "
+                f"conversion is worth, {max(size, 1 / size):.1f} times {'as much as' if size > 1 else 'less than'} "
+                "before, all at once; its amounts may be in another currency or unit: bring spend and revenue to one"
             )
         cases: Sequence[tuple[str, str, str, str]] = (
             ("spend", "impressions", "clicks", "{size:.1f} times as much as before buys what was bought before; it may "

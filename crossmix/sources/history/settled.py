@@ -60,8 +60,8 @@ def idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]
     # Of a calendar's days between them whose rows have no number the rows stay, with their plans.
     blank = {day.isoformat() for day in rhythm.missing_days(days)}.intersection(history["date"])
     for name in (name for name in known.NUMBERS if name in history and blank):
-        cells = zip(history["date"], history[name], strict=True)
-        history = history | {name: ["0" if day in blank else text for day, text in cells]}
+        amounts = zip(history["date"], history[name], strict=True)
+        history = history | {name: ["0" if day in blank else text for day, text in amounts]}
     gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
     if gaps and gaps[len(gaps) // 2] != 1:
         raise DataError(

@@ -208,7 +208,8 @@ def _foreign(sums: pd.DataFrame) -> str | None:
     own, others = np.exp(few.mean()), np.exp(rest.mean())
     return (
         f"spend: of {', '.join(map(repr, map(str, few.index)))} a thousand impressions cost {own['shown']:,.4g} (of "
-        f"the others {others['shown']:,.4g}), a click {own['clicked']:,.4g} ({others['clicked']:,.4g}) and a conversion is "
+        f"the others {others['shown']:,.4g}), "
+        f"a click {own['clicked']:,.4g} ({others['clicked']:,.4g}) and a conversion is "
         f"worth {own['worth']:,.4g} ({others['worth']:,.4g}): all about {math.exp(float(off[at].median())):,.0f} times "
         f"{'as much' if own['worth'] > others['worth'] else 'less'}; spend and revenue may be in another currency: "
         "convert all platforms to one"
@@ -240,9 +241,9 @@ def unvalued(frame: pd.DataFrame) -> str | None:
         return None
     name = sums.loc[none, "spend"].idxmax()
     return (
-        f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every row, "
-        f"and a conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; a value that was "
-        "never set says that its money earns nothing: export its conversions' value, or leave its revenue blank, by "
+        f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every "
+        f"row, and a conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; "
+        "a value that was never set says that its money earns nothing: export its conversions' value, or leave its revenue blank, by "
         "which it is held at what it spends"
     )
 
