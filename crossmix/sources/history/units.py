@@ -243,8 +243,8 @@ def unvalued(frame: pd.DataFrame) -> str | None:
     return (
         f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every "
         f"row, and a conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; "
-        "a value that was never set says that its money earns nothing: export its conversions' value, or leave its revenue blank, by "
-        "which it is held at what it spends"
+        "a value that was never set says that its money earns nothing: export its conversions' value, "
+        "or leave its revenue blank, by which it is held at what it spends"
     )
 
 
