@@ -34,6 +34,10 @@ FEW_CONVERSIONS = 100
 """A platform with fewer tells its conversion rate to worse than 10 %."""
 PAUSES = 3
 """Absent days of a weekday that make it one on which a platform rests."""
+MOSTLY = 0.5
+"""A platform with rows on fewer of its days runs now and then, and its other days are no holes."""
+TOMORROW = 1
+"""Days that zones of time may be ahead."""
 NEAR_EDGE = 14
 """Days after the first, or before the last, from which on a platform counts as begun late, or ended."""
 
@@ -127,8 +131,12 @@ def _quarantined(rejected: pd.DataFrame, spent: float) -> list[tuple[str, int, f
     return sorted(found, key=lambda one: (-one[2], one[0]))
 
 
-def missing(checked: Checked) -> list[str]:
-    """Sentences: days without a row, values that are not there."""
+def missing(checked: Checked, today: date | None = None) -> list[str]:
+    """Sentences: days without a row, values that are not there.
+
+    Args:
+        today: by which last days that are yet to come are told.
+    """
     days, lines = checked.days, []
     known = days_of(days["day"])
     step = _step(known)
@@ -150,6 +158,11 @@ def missing(checked: Checked) -> list[str]:
         if (days["day"].max() - ends.loc[name, "last"]).days > NEAR_EDGE:
             lines.append(f"{name} ends on {ends.loc[name, 'last']:%Y-%m-%d}.")
     lines += _pauses(days, absent) if step == 1 else []
+    if today is not None and (days["day"].max().date() - today).days > TOMORROW:
+        lines.append(
+            f"The last day, {days['day'].max():%Y-%m-%d}, is yet to come by this machine's clock ({today}): dates may "
+            "be misread, or rows a forecast, of which nothing can be learnt."
+        )
     return lines
 
 
@@ -164,6 +177,12 @@ def _pauses(days: pd.DataFrame, absent: Sequence[date]) -> list[str]:
         never = [at for at in range(7) if not present[at] and missed[at] >= PAUSES]
         if never and len(present) > len(never):
             lines.append(f"{name} has no row on any {_listed(WEEKDAYS[at] for at in never)}: it counts as paused then.")
+        others = [day for day in span if day not in had and day not in set(absent) and day.weekday() not in never]
+        if others and len(had) > MOSTLY * len(span):
+            lines.append(
+                f"{name} has no row on {len(others):,} day(s) on which others have, as {others[0]}: it counts as "
+                "paused then; if its export lacks them, export them too."
+            )
     return lines
 
 

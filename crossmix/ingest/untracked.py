@@ -68,16 +68,18 @@ class Run:
         )
 
 
-def known(frame: pd.DataFrame, data: Data) -> tuple[pd.DataFrame, list[str]]:
+def known(frame: pd.DataFrame, data: Data, blanks: pd.Index | None = None) -> tuple[pd.DataFrame, list[str]]:
     """The rows whose results were measured, and sentences about those that are left out.
 
     Args:
         frame: campaign_id, platform, date and `bookings.AMOUNTS`; no blanks.
+        blanks: index of rows whose results were blank and are read as 0: a weekday that has no others tells of no rest.
 
     Raises:
         DataError: too much of today's money, or of a platform's, is in such rows, and `data.accept` does not name them.
     """
-    runs = list(_found(frame))
+    blanks = pd.Index([]) if blanks is None else blanks
+    runs = list(_found(frame, blanks))
     if not runs:
         return frame, []
     if KIND in data.accept:
@@ -91,7 +93,7 @@ def known(frame: pd.DataFrame, data: Data) -> tuple[pd.DataFrame, list[str]]:
             "come in yet."
         )
         frame = frame[frame["date"] < since]
-        runs = list(_found(frame))
+        runs = list(_found(frame, blanks))
     for one in runs:
         _check(frame, one, runs, data)
     for one in runs[:SHOWN]:
@@ -151,9 +153,10 @@ def _share(frame: pd.DataFrame, one: Run) -> float:
     return float(spend[one.rows].sum() / max(spend.sum(), 1e-300))
 
 
-def _found(frame: pd.DataFrame) -> Iterator[Run]:
+def _found(frame: pd.DataFrame, blanks: pd.Index) -> Iterator[Run]:
     """Runs of all platforms, then of each, then of each campaign on it, none within another."""
     gone = np.zeros(len(frame), bool)
+    entered = ~np.asarray(frame.index.isin(blanks))
     series = [(np.zeros(len(frame), np.intp), ["all platforms"])]
     series += [
         _coded(frame, keys) for keys in (["platform"], ["platform", "campaign_id"])[: frame["campaign_id"].nunique()]
@@ -168,7 +171,7 @@ def _found(frame: pd.DataFrame) -> Iterator[Run]:
             at = left[codes[left] == code]
             for missing, beside in LAYERS:
                 at = at[~gone[at]]
-                for run, expected in _zeros(amounts, at, days, missing, beside):
+                for run, expected in _zeros(amounts, at, days, missing, beside, entered):
                     gone[run] = True
                     dates = frame["date"].to_numpy()[run]
                     yield Run(which[code], missing, beside, expected, min(dates), max(dates), len(set(dates)), run)
@@ -227,18 +230,25 @@ def _counted(amounts: dict[str, Array], missing: str, beside: str) -> Array:
 
 
 def _zeros(
-    amounts: dict[str, Array], at: npt.NDArray[np.int64], days: npt.NDArray[np.datetime64], missing: str, beside: str
+    amounts: dict[str, Array],
+    at: npt.NDArray[np.int64],
+    days: npt.NDArray[np.datetime64],
+    missing: str,
+    beside: str,
+    entered: Mask,
 ) -> Iterator[tuple[npt.NDArray[np.int64], float]]:
     """Impossible runs of one series, as positions in the frame, and what was to be expected in each.
 
     Args:
         at: positions of the series' rows, in order of time.
+        entered: rows of the frame whose results were no blanks.
     """
     exposure, count = amounts[beside][at], _counted(amounts, missing, beside)[at]
     there, day_T = np.unique(days[at], return_inverse=True)
     exposed_T, counted_T = (np.bincount(day_T, weights).astype(float) for weights in (exposure, count))
     seen = exposed_T > 0
     used, exposed_T, counted_T = there[seen], exposed_T[seen], counted_T[seen]
+    entered_T = np.bincount(day_T, entered[at])[seen] > 0
     zero = counted_T <= 0
     if (~zero).sum() < LEAST or not zero.any():
         return
@@ -248,6 +258,7 @@ def _zeros(
     highest = 2 * counted_T.sum() / exposed_T[~zero].sum()
     possible = zero[starts] & (np.add.reduceat(exposed_T, starts) * highest >= -IMPOSSIBLE)
     weekday = (used.astype("datetime64[D]").astype(int) + 3) % 7
+    weekday = np.where(np.isin(weekday, weekday[entered_T]), weekday, -1)  # blanks alone tell of no rest
     for start, end in zip(starts[possible], ends[possible], strict=True):
         mean_T, spread = _expected(exposed_T, counted_T, weekday, slice(start, end))
         mean = mean_T[start:end]
@@ -268,7 +279,7 @@ def _expected(exposed_T: Array, counted_T: Array, weekday_T: npt.NDArray[np.int6
     rate = counted_T[near].sum() / exposed_T[near].sum()
     overall = counted_T[out].sum() / exposed_T[out].sum()
     share_T = np.ones(len(exposed_T))
-    for number in np.unique(weekday_T):
+    for number in np.unique(weekday_T[weekday_T >= 0]):
         own = out & (weekday_T == number)
         if own.sum() >= 2 and overall > 0:
             share_T[weekday_T == number] = min(counted_T[own].sum() / exposed_T[own].sum() / overall, 1.0)

@@ -123,6 +123,7 @@ def uncollected() -> Iterator[None]:
 
 def told(found: Checked, picture: Path) -> str:
     """What is printed."""
+    from crossmix import clock
     from crossmix.ingest import checked
 
     able, unable = checked.answers(found)
@@ -130,7 +131,7 @@ def told(found: Checked, picture: Path) -> str:
         "Read": found.history.notes or ["As it is: every column under its own name."],
         "Not read": [f"Columns {', '.join(map(repr, found.history.ignored))}."] if found.history.ignored else [],
         "Money": _money(found),
-        "Missing": checked.missing(found),
+        "Missing": checked.missing(found, clock.wall().date()),
         "Set aside": [
             f"{rows:,} row(s), {share:.1%} of spend: {code} ({example})"
             for code, rows, share, example in found.quarantined

@@ -74,8 +74,13 @@ def foldered(name: str, below: str) -> str | None:
         name: of the file, of a member of an archive `archive.zip: folder/table.csv`.
         below: the folder that is read; what lies above it says nothing.
     """
-    folders = [folder.rpartition(": ")[2] for folder in PurePath(name.removeprefix(below)).parts[-2::-1]]
-    return next((folder for folder in folders if titled(folder)), None)
+    return next((folder for folder in folders(name, below) if titled(folder)), None)
+
+
+def folders(name: str, below: str) -> list[str]:
+    """The folders of a file below the one that is read, nearest first."""
+    parts = PurePath(name.removeprefix(below)).parts[-2::-1]
+    return [folder.rpartition(": ")[2] for folder in parts if folder not in {"/", "."}]
 
 
 def settle(rows: Rows, *, apart: bool) -> Rows:

@@ -185,6 +185,7 @@ _SUM = re.compile(
     r"^(?:sum|summe|somme|suma|soma|somma|som)\s+(?:of|von|de|di|van)\s+|\s*[-(]?\s*sum\)?$", re.IGNORECASE
 )
 _TABLE = re.compile(r"'?[\w ]+'?\[([^\[\]]+)\]")
+_RATIO = re.compile(r"[^\W\d]\.?\s*/\s*[^\W\d]")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNIT_WORD = re.compile(r"[\s_]+(?:in[\s_]+)?(thousands|millions|cents)$")
 SYNONYMS = MappingProxyType({name: (*own, *MORE.get(name, ())) for name, own in SYNONYMS.items()})
@@ -334,6 +335,8 @@ def find(
         if column in at:
             continue
         free = [index for index in range(len(header)) if index not in at.values() and header[index]]
+        if column in NUMBERS:
+            free = [index for index in free if not is_ratio(header[index])]
         fitting = list(dict.fromkeys(index for synonym in synonyms for index in free if names[index] == synonym))
         if tells is not None and column in ("date", "platform") and len(fitting) > 1:
             fitting.sort(key=lambda index, column=column: not tells(column, index))  # type: ignore[misc]
@@ -376,9 +379,21 @@ def _by_their_words(column: str, header: Sequence[str], free: Sequence[int]) -> 
     return sorted(ranks, key=lambda index: ranks[index])
 
 
+def is_ratio(name: str) -> bool:
+    """Whether a name is of one figure per another, as `Valor/conv.`, whose signs `plain` leaves out."""
+    return _RATIO.search(_BRACKET.sub("", name)) is not None
+
+
 def _once(indices: Sequence[int], header: Sequence[str], where: str) -> int:
     if len(indices) > 1:
         name = header[indices[0]]
+        codes = [code for at in indices if (code := currency_of(header[at]))]
+        if len(set(codes)) == len(indices):
+            column = column_of(name) or name
+            raise DataError(
+                f"{column}: {where!r} has it in {' and in '.join(codes)}; say which one is read, in the currency of "
+                f"revenue and of the other platforms (--map {column!s}={name!r})"
+            )
         raise DataError(
             f"{name}: column appears twice in {where!r}; keep one, or give them different names and say which one is "
             "read (--map)"

@@ -35,8 +35,8 @@ _PREFIXES: Mapping[int, str] = MappingProxyType(
 MONTHS = {prefix: month for month, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
 """How the months begin in English and other languages."""
 MONTH = timedelta(days=31)
-LAST_YEAR = 2200
-"""Later years are of another calendar: 2568 of the Buddhist one is 2025."""
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""Other years are of another calendar: 2568 of the Buddhist one is 2025, as is 1403 of the Persian one."""
 EXCEL_DAY_ZERO = date(1899, 12, 30)
 EXCEL_1990 = 32_874
 """1990-01-01: no history begins before."""
@@ -80,7 +80,7 @@ def of_iso(text: str) -> date | None:
 def _day(year: str, month: int, day: str) -> date | None:
     number = int(year) + (2000 if len(year) == 2 else 0)
     try:
-        return date(number, month, int(day)) if number <= LAST_YEAR else None
+        return date(number, month, int(day)) if FIRST_YEAR <= number <= LAST_YEAR else None
     except ValueError:
         return None
 

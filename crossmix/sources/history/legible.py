@@ -21,7 +21,7 @@ _SENTENCES = (
     (re.compile(r"\d{9,19}"), "may be a time since 1970 beside other dates; write dates as YYYY-MM-DD"),
     (re.compile(r"[12]\d{4}(?:\.0+)?"), "may be days since 1970; write dates as YYYY-MM-DD"),
     (
-        re.compile(r".*\b2[4-6]\d\d\b.*"),
+        re.compile(r".*\b(?:2[4-6]|1[34])\d\d\b.*"),
         "has a year of another calendar; write dates as YYYY-MM-DD, by the Gregorian one",
     ),
     (re.compile(r".*\b[QT][1-4]\b.*", re.I), "is a quarter: a split is learnt from days or weeks; export it by day"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -29,6 +30,7 @@ from crossmix.sources.history import (
     names,
     numbers,
     plausible,
+    renamed,
     repeated,
     settled,
     signs,
@@ -80,8 +82,8 @@ def load(data: Data) -> History:
     sheets, digest = files.sheets(data)
     called = _platforms(sheets, data)
     parts = [
-        _part(sheet, _own(data, sheet, sheets), name, pages)
-        for (sheet, pages), name in zip(action_lists.aligned(sheets), called, strict=True)
+        replace(_part(sheet, _own(data, sheet, sheets), name, pages), name=label)
+        for (sheet, pages), name, label in zip(action_lists.aligned(sheets), called, _labels(sheets, data), strict=True)
     ]
     if data.timezone is not None and not any(part.moved for part in parts):
         raise zones.unmoved(data.timezone)
@@ -96,7 +98,7 @@ def load(data: Data) -> History:
             rows.others[f"{name} as written"] = rows.columns[name]
             rows.columns[name], told = names.settle(rows.columns[name], name)
             notes += told
-    rows = aliases.settle(rows, apart="twice" in data.accept)
+    rows = renamed.settle(aliases.settle(rows, apart="twice" in data.accept))
     history, told = signs.settle(repeated.settle(rows, data.repeated))
     notes += [*rows.notes, *told]
     history, told = edges.without(history)
@@ -104,6 +106,7 @@ def load(data: Data) -> History:
     ignored = list(dict.fromkeys(name for part in parts for name in part.ignored))
     history, valued, told = settled.valued(history, data, _unread(ignored))
     notes += told
+    notes += plausible.check_gap(history, data.accept)
     history = settled.idle(history, notes) if data.idle_days else history
     _named(history, data)
     history, days, told = plausible.check(history, data.accept)
@@ -141,6 +144,18 @@ def _platforms(sheets: Sequence[Sheet], data: Data) -> Sequence[str | None]:
     # Reports that a platform calls alike are told apart by what stands above their rows, or by their folders.
     called = _apart(called, [aliases.titled(sheet.title) for sheet in sheets])
     return _apart(called, folders)
+
+
+def _labels(sheets: Sequence[Sheet], data: Data) -> list[str]:
+    """What sheets are called in sentences, and ordered by: those of one name with their folders, as `old/google`."""
+    count = Counter(sheet.stem for sheet in sheets)
+    below = str(Path(data.path or ""))
+    return [
+        "/".join((*filter(None, aliases.folders(sheet.name, below)[::-1]), sheet.stem))
+        if count[sheet.stem] > 1
+        else sheet.stem
+        for sheet in sheets
+    ]
 
 
 def _apart(called: Sequence[str], others: Sequence[str | None]) -> list[str]:

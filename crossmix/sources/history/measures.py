@@ -131,6 +131,13 @@ def changed(frame: pd.DataFrame) -> str | None:
     """From a day on money in another currency, or conversions of another kind: two figures step against each other."""
     for name, rows in frame.groupby("platform", observed=True):
         daily = rows.groupby("day")[[*FIGURES, "conversions", "revenue"]].sum()
+        if (exchanged := _exchanged(daily)) is not None:
+            day, size = exchanged
+            return (
+                f"spend: of {str(name)!r} from {day:%Y-%m-%d} on impressions and clicks cost, and a "
+                f"conversion is worth, {max(size, 1 / size):.1f} times {'as much as' if size > 1 else 'less than'} "
+                "before, all at once; its amounts may be in another currency or unit: bring spend and revenue to one"
+            )
         cases: Sequence[tuple[str, str, str, str]] = (
             ("spend", "impressions", "clicks", "{size:.1f} times as much as before buys what was bought before; it may "
              "be in another currency or unit: bring spend to one"),
@@ -143,6 +150,27 @@ def changed(frame: pd.DataFrame) -> str | None:
                 told = sentence if size > 1 else sentence.replace("as much as", "less than").replace("as many", "fewer")
                 return f"{figure}: of {str(name)!r} from {day:%Y-%m-%d} on {told.format(size=more)}"
     return None
+
+
+def _exchanged(daily: pd.DataFrame) -> tuple[pd.Timestamp, float] | None:
+    """The day from which on all prices and values are another multiple, whatever else moved; and that multiple."""
+    sound = daily[(daily > 0).all(axis=1)]
+    if len(sound) < 2 * BESIDE:
+        return None
+    log = np.log(sound)
+    ratios = [
+        (log[money] - log[per]).to_numpy(float)
+        for money, per in (("spend", "impressions"), ("spend", "clicks"), ("revenue", "conversions"))
+    ]
+    at = _cut(np.sum(ratios, axis=0))
+    sizes = np.array([_step(ratio, at) for ratio in ratios])
+    near = np.array([_step(ratio, at, near=True) for ratio in ratios])
+    size = float(sizes[np.argmin(np.abs(sizes))])
+    spread = max(_spread(pd.Series(np.r_[one[:at] - np.median(one[:at]), one[at:] - np.median(one[at:])]))
+                 for one in ratios)  # fmt: skip
+    alike = max(np.abs(sizes - size).max(), np.abs(near - size).max()) <= SAME_SIZE * abs(size)
+    far = abs(size) >= max(CHANGED, CLEAR * spread / np.sqrt(BESIDE))
+    return (pd.Timestamp(sound.index[at]), float(np.exp(size))) if alike and far else None
 
 
 def _steps(daily: pd.DataFrame, figure: str, one: str, other: str) -> Iterator[tuple[pd.Timestamp, float]]:

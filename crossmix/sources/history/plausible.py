@@ -35,8 +35,8 @@ def check(
         the columns, numbers or NaN), and sentences for the user.
     """
     for kind in accept:
-        if kind not in {*KINDS, *OF_INGEST}:
-            known = ", ".join([*KINDS, *OF_INGEST])
+        if kind not in {*KINDS, *EARLIER, *OF_INGEST}:
+            known = ", ".join([*KINDS, *EARLIER, *OF_INGEST])
             raise DataError(f"data.accept: {kind!r} is no kind of doubt; use one of {known}")
     frame = _frame(columns)
     notes: list[str] = []
@@ -84,6 +84,14 @@ def _frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     frame["day"] = pd.to_datetime(frame["date"].map(days))
     named = [bool(name.strip()) for name in frame["platform"].cat.categories]
     return frame[frame["day"].notna() & np.array(named, bool)[frame["platform"].cat.codes]]
+
+
+def check_gap(columns: Mapping[str, Sequence[str]], accept: Sequence[str]) -> list[str]:
+    """Raise `DataError` for a few rows far from all others in time, but where `accept` has `gap`; then a sentence."""
+    problem = rhythm.gap(columns)
+    if problem is not None and "gap" not in accept:
+        raise DataError(f"{problem}; if it is right as it is, say --accept gap (data.accept)")
+    return [] if problem is None else [f"Accepted (gap): {problem.split(';')[0]}."]
 
 
 def _check_paid(paid: pd.DataFrame, unpaid: Sequence[str], sums: pd.Series) -> None:
@@ -151,10 +159,10 @@ def _revenue(frame: pd.DataFrame) -> str | None:
         return same
     earning = sums.index[sums["revenue"] > 0]
     if whole <= 0 or len(earning) != 1:
-        return None
+        return units.unvalued(frame)
     rest = sums.drop(earning[0])
     if rest["spend"].sum() <= 0.05 * sums["spend"].sum() or not (rest["conversions"] > 0).any():
-        return None
+        return units.unvalued(frame)
     return (
         f"revenue: all of it ({whole:,.0f}) is booked on {earning[0]!r}, and {', '.join(map(str, rest.index))} have "
         "conversions without any; book each platform's own revenue, or give a value per conversion for all "
@@ -231,5 +239,7 @@ KINDS: Mapping[str, Callable[[pd.DataFrame], str | None]] = MappingProxyType(
     }
 )
 """Kinds of doubt, as `data.accept` names them."""
+EARLIER = ("gap",)
+"""Kinds that are found before days without a row are filled (`check_gap`)."""
 OF_INGEST = ("tracking", "other")
 """Kinds that are found when rows are cleaned (`ingest.untracked`, `ingest.clean.platform_groups`)."""

@@ -36,7 +36,11 @@ _OLD = re.compile(
     re.IGNORECASE,
 )
 """How a sheet is called that another has taken the place of."""
-_ID = re.compile(r"\b(id|ids|number|nr)$")
+_ID = re.compile(
+    r"\b(id|ids|number|nr)$|^(?:(?:ad|google ads|customer|client|advertiser) )?(?:account|konto|compte|cuenta|conta|"
+    r"rekening|аккаунт|アカウント|계정|账户|帳戶)(?: (?:name|no|code|nummer))?$|^(?:customer|client|advertiser|kunde)$"
+)
+"""Columns whose numbers name something, as accounts."""
 _NUMBER = re.compile(r"[-+()$€£¥%\s\d.,']*")
 
 
@@ -164,7 +168,8 @@ def _check_order(whole: pd.DataFrame, full: list[str], rows: Rows) -> None:
     by = of.groupby(full)
     tied = (by["sheet"].nunique() > 1) & (by["alike"].nunique() == 1)
     if tied.mean() > 0.5:
-        one, other = (rows.named[at] for at in sorted(shared["sheet"].unique())[:2])
+        first = by["sheet"].unique()[tied].iloc[0]
+        one, other = (rows.named[at] for at in sorted(first)[:2])
         raise DataError(
             f"date: {one!r} and {other!r} tell the same days with other figures, as two accounts or an older and a "
             f"newer export: say --set data.repeated={ADD} for accounts, {NEWEST} to take {other!r}, or leave one out"

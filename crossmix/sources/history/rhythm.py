@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from crossmix.sources.history.columns import NUMBERS
+from crossmix.sources.history.dates import of_iso
+
 Codes = npt.NDArray[np.int64]
+FAR_DAYS, FEW_ROWS, FEW, FEW_DAYS = 180, 3, 0.01, 3
+"""Days without any row, beyond which so many rows, or this part of all, on so many days, are of a mistyped date."""
 DAY, WEEK, MONTH = 1, 7, 30
 PERIOD = {WEEK: "week", MONTH: "month"}
 LEAST_GAPS = 4
@@ -28,6 +33,31 @@ newsletter that goes out on Tuesdays, spends on that day."""
 MATTERS = 0.02
 """Part of all money that a doubt must be about."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def gap(columns: Mapping[str, Sequence[str]]) -> str | None:
+    """A few rows that lie `FAR_DAYS` or more before, or after, all others: a year or a month that was mistyped.
+
+    Args:
+        columns: a history's, with plain numbers and dates.
+    """
+    count = Counter(columns["date"])
+    known = sorted((day, count[text]) for text in count if (day := of_iso(text)) is not None)
+    if len(known) < 2:
+        return None
+    gaps = [(later[0] - earlier[0]).days for earlier, later in pairwise(known)]
+    at = max(range(len(gaps)), key=gaps.__getitem__)
+    sides = (known[: at + 1], known[at + 1 :])
+    few, rest = sorted(sides, key=lambda side: sum(rows for _, rows in side))
+    number, others = (sum(rows for _, rows in side) for side in (few, rest))
+    if gaps[at] < FAR_DAYS or number > max(FEW_ROWS, FEW * others) or len(few) > FEW_DAYS or len(rest) <= len(few):
+        return None
+    first = next(row for row, text in enumerate(columns["date"]) if text == few[0][0].isoformat())
+    return (
+        f"date: {number:,} row(s) of {', '.join(day.isoformat() for day, _ in few)} ({columns['platform'][first]}: "
+        f"spend {columns['spend'][first]}) lie {gaps[at]:,} days {'after' if few is sides[1] else 'before'} all others "
+        f"({rest[0][0]} to {rest[-1][0]}); correct the dates, or leave the rows out"
+    )
 
 
 def periods(frame: pd.DataFrame) -> str | None:
@@ -158,7 +188,7 @@ def weekdays(frame: pd.DataFrame) -> str | None:
 
 def weekends(frame: pd.DataFrame) -> str | None:
     """A daily history in which a weekday never has a row, as Saturday and Sunday."""
-    known = days_of(frame["day"])
+    known = days_of(frame.loc[frame[[name for name in NUMBERS if name in frame]].notna().any(axis=1), "day"])
     gaps = sorted((later - earlier).days for earlier, later in pairwise(known))
     if gaps and gaps[len(gaps) // 2] > 4:
         return None  # weeks or months

@@ -54,14 +54,22 @@ def _number(text: str) -> float | None:
 
 def idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]]:
     """Days without any row get rows of 0, for every platform and campaign (`data.idle_days`)."""
-    days = sorted({day for text in set(history["date"]) if (day := dates.of_iso(text))})
+    entered = [any(cells) for cells in zip(*(history[name] for name in known.NUMBERS if name in history), strict=True)]
+    told = {text for text, has in zip(history["date"], entered, strict=True) if has}
+    days = sorted({day for text in told if (day := dates.of_iso(text))})
+    # Of a calendar's days between them whose rows have no number the rows stay, with their plans.
+    blank = {day.isoformat() for day in rhythm.missing_days(days)}.intersection(history["date"])
+    for name in (name for name in known.NUMBERS if name in history and blank):
+        amounts = zip(history["date"], history[name], strict=True)
+        history = history | {name: ["0" if day in blank else text for day, text in amounts]}
     gaps = sorted((later - earlier).days for earlier, later in pairwise(days))
     if gaps and gaps[len(gaps) // 2] != 1:
         raise DataError(
             f"data.idle_days: rows are {gaps[len(gaps) // 2]} days apart; it is for histories by day: drop the setting"
         )
-    absent = rhythm.missing_days(days)
-    if not absent:
+    missed = rhythm.missing_days(days)
+    absent = [day for day in missed if day.isoformat() not in blank]
+    if not missed:
         return history
     campaigns = history.get(known.CAMPAIGN) or [ALL_CAMPAIGNS] * len(history["date"])
     cells = list(dict.fromkeys(zip(history["platform"], campaigns, strict=True)))
@@ -71,5 +79,5 @@ def idle(history: dict[str, list[str]], notes: list[str]) -> dict[str, list[str]
             row = {"date": day.isoformat(), "platform": platform, known.CAMPAIGN: campaign}
             for name, values in result.items():
                 values.append(row.get(name, "0"))
-    notes.append(f"{len(absent):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
+    notes.append(f"{len(missed):,} day(s) without any row count as days on which nothing was spent (data.idle_days).")
     return result

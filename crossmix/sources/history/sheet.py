@@ -64,6 +64,8 @@ _UNNAMED = frozenset(
 """Names of a column that a pivot table or a program gives, and that say nothing."""
 _FIGURE = re.compile(r"\D{0,5}\d[\d.,'’\s]*\D{0,5}")
 """An amount, with a currency's sign or code."""
+LEAST_FIGURES = 3
+"""So many columns of figures show that a line of words above them is no row."""
 MOST_NAMELESS = 3
 """So many rows without date and names are sums of the rest; with more, something else is wrong with the file."""
 _AFTER = re.compile(r"\s*[:：–—(]|\s+-|\s+(?:of|von|de|di|van|für|for) \d")
@@ -134,12 +136,33 @@ def framed(name: str, stem: str, lines: Sequence[tuple[int, list[str]]], score: 
             "repair that line (a number with a thousands separator needs quotes around it, or the separator gone)"
         )
     _check_one_header(name, header, lines[at + 1 :], score)
+    if len(rows) > 1 and _describes(rows):
+        notes.append(
+            f"The line below the header of {stem!r} describes its columns, and is left out: {_shown(rows[0])}."
+        )
+        rows = rows[1:]
     # A row whose first cell differs needs no second look.
     again = [row for row in rows if row[0].strip() == header[0] and [cell.strip() for cell in row] == header]
     if again:
         rows = [row for row in rows if row not in again]
         notes.append(f"The header of {stem!r} stands there {len(again) + 1} times; it is read once.")
     return Sheet(name, stem, header, rows, notes, title=" ".join(titles))
+
+
+def _describes(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has a word in each column that has figures in the next ones, as units have it."""
+    first, rest = rows[0], rows[1:4]
+    figures = [at for at, cell in enumerate(first) if all(at < len(row) and _FIGURE.fullmatch(row[at]) for row in rest)]
+    words = [cell for at in figures if (cell := first[at].strip())]
+    return len(figures) >= LEAST_FIGURES and len(words) == len(figures) and not any(map(_has_digit, first))
+
+
+def _has_digit(cell: str) -> bool:
+    return any(char.isdigit() for char in cell)
+
+
+def _shown(cells: Sequence[str]) -> str:
+    return ", ".join(cell.strip() for cell in cells if cell.strip())[:120]
 
 
 def _check_one_header(name: str, header: Sequence[str], lines: Sequence[tuple[int, list[str]]], score: Score) -> None:

@@ -24,6 +24,7 @@ OLDER = ("cp1252", "cp1250", "cp1251", "cp1254", "cp1253", "cp932", "gb18030", "
 traditional Chinese; of those that show as many names the first is taken."""
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Characters that no text has."""
+_FORMULA = re.compile(r'^\s*="(.*)"\s*$', re.DOTALL)
 IPINYOU = re.compile(r"[0-9a-f]{16,}\t\d{17}\t", re.IGNORECASE)
 """How a line of iPinYou's raw logs begins: the bid's id and a time to the millisecond."""
 
@@ -62,7 +63,7 @@ def _table(text: str, name: str, called: str, score: Score) -> Sheet:
         raise DataError(f"data.path: {name!r} has more than {ROWS:,} lines; add them up to days")
     text, separator, said = _separator(text, score)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
         lines = [
             (reader.line_num, cells)
             for cells in reader
@@ -70,6 +71,8 @@ def _table(text: str, name: str, called: str, score: Score) -> Sheet:
         ]
     except csv.Error as error:
         raise DataError(f"data.path: {name!r} cannot be read ({error}); repair that line") from None
+    if '="' in text:  # `="0123"`: text that a spreadsheet is not to take for a number
+        lines = [(number, [_FORMULA.sub(r"\1", cell) for cell in cells]) for number, cells in lines]
     sheet = framed(name, called, lines, score)
     if said:
         sheet.notes.append(f"The line `sep={separator}` of {sheet.stem!r} names the separator.")

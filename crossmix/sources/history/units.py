@@ -42,6 +42,9 @@ LEAST_CONVERSIONS = 30
 APART, TOGETHER = 15.0, 1_000.0
 """A platform in another unit is off in two ways at once, each by so much, and by so much together: what it costs (or
 what a conversion is worth), and what a unit of its money earns. Dear platforms earn less, but not that much less."""
+FOREIGN, ONE_FACTOR = 6.0, 6.0
+"""A platform in another currency is off in all amounts at once, by so much at least, and by factors that differ by no
+more than this: currencies nearer to each other cannot be told from dear platforms."""
 LOST, GAINED = 1e-3, 100.0
 """Where all platforms earn less than so much of what they cost, or more, spend or revenue is in another unit."""
 
@@ -162,6 +165,8 @@ def whole_platforms(frame: pd.DataFrame) -> str | None:
             f"than {GAINED:g} times as much; revenue may be in cents or micros, or spend in thousands: bring both to "
             "one unit"
         )
+    if foreign := _foreign(sums):
+        return foreign
     for name, cpm, rest, earns, others in _beside(sums, 1_000 * sums["spend"] / sums["impressions"]):
         if _both_off(cpm / rest, others / earns):
             more, than = ("as much", "as") if cpm > rest else ("less", "than")
@@ -172,6 +177,45 @@ def whole_platforms(frame: pd.DataFrame) -> str | None:
                 "another currency: bring spend to one unit"
             )
     return None
+
+
+def _foreign(sums: pd.DataFrame) -> str | None:
+    """A platform all of whose amounts are so many times the others', as an account in another currency has them.
+
+    Args:
+        sums: by platform, as `_earning`.
+    """
+    prices = pd.DataFrame(
+        {
+            "shown": 1_000 * sums["spend"] / sums["impressions"],
+            "clicked": sums["spend"] / sums["clicks"].where(sums["clicks"] > 0),
+            "worth": sums["revenue"] / sums["conversions"],
+        }
+    ).dropna()
+    log = np.log(prices)
+    order = log.mean(axis=1).sort_values().index
+    splits = [(log.loc[order[:at]], log.loc[order[at:]]) for at in range(1, len(order))]
+    off = [high.mean() - low.mean() for low, high in splits]
+    far = [
+        at
+        for at, (low, high) in enumerate(splits)
+        if off[at].min() >= math.log(FOREIGN)
+        and off[at].max() - off[at].min() <= math.log(ONE_FACTOR)
+        and (high.min() > low.max()).all()
+    ]
+    if not far:
+        return None
+    at = max(far, key=lambda at: float(off[at].mean()))
+    few, rest = sorted(splits[at], key=len)
+    own, others = np.exp(few.mean()), np.exp(rest.mean())
+    return (
+        f"spend: of {', '.join(map(repr, map(str, few.index)))} a thousand impressions cost {own['shown']:,.4g} (of "
+        f"the others {others['shown']:,.4g}), "
+        f"a click {own['clicked']:,.4g} ({others['clicked']:,.4g}) and a conversion is "
+        f"worth {own['worth']:,.4g} ({others['worth']:,.4g}): all about {math.exp(float(off[at].median())):,.0f} times "
+        f"{'as much' if own['worth'] > others['worth'] else 'less'}; spend and revenue may be in another currency: "
+        "convert all platforms to one"
+    )
 
 
 def _revenue_units(frame: pd.DataFrame) -> str | None:
@@ -188,9 +232,27 @@ def _revenue_units(frame: pd.DataFrame) -> str | None:
     return None
 
 
+def unvalued(frame: pd.DataFrame) -> str | None:
+    """A platform that is paid and converts, and has a revenue of 0 in every row, where the others' conversions earn."""
+    sums = frame.groupby("platform", observed=True)[["spend", "conversions", "revenue"]].sum()
+    told = frame["revenue"].notna().groupby(frame["platform"], observed=True).any()
+    earned = sums[(sums["revenue"] > 0) & (sums["conversions"] > 0)].sum()
+    none = told & (sums["revenue"] == 0) & (sums["conversions"] >= LEAST_CONVERSIONS)
+    none &= sums["spend"] > MATTERS * sums["spend"].sum()
+    if earned["conversions"] < LEAST_CONVERSIONS or not none.any():
+        return None
+    name = sums.loc[none, "spend"].idxmax()
+    return (
+        f"revenue: {name!r} has {sums.loc[name, 'conversions']:,.0f} conversions and a revenue of 0 in every "
+        f"row, and a conversion of the others earns {earned['revenue'] / earned['conversions']:,.4g} on average; "
+        "a value that was never set says that its money earns nothing: export its conversions' value, "
+        "or leave its revenue blank, by which it is held at what it spends"
+    )
+
+
 def _earning(frame: pd.DataFrame) -> pd.DataFrame:
     """Sums by platform of those that tell a delivery, conversions and revenue."""
-    sums = frame.groupby("platform", observed=True)[["spend", "impressions", "conversions", "revenue"]].sum()
+    sums = frame.groupby("platform", observed=True)[["spend", "impressions", "clicks", "conversions", "revenue"]].sum()
     told = (sums["conversions"] >= LEAST_CONVERSIONS) & (sums[["spend", "impressions", "revenue"]] > 0).all(axis=1)
     return sums[told]
 

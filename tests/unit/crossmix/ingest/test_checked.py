@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +34,20 @@ def test_rows_of_zero_are_no_beginning_and_no_end(tmp_path: Path) -> None:
 def test_a_platform_that_rests_on_weekends_is_told(tmp_path: Path) -> None:
     table = WORLD[(WORLD["platform"] != "display") | (DAY.dt.weekday < 5)]
     assert "display has no row on any Saturday and Sunday: it counts as paused then." in missing(table, tmp_path)
+
+
+def test_a_month_that_a_platform_lacks_is_told(tmp_path: Path) -> None:
+    table = WORLD[(WORLD["platform"] != "display") | (DAY < "2025-02-01") | (DAY > "2025-02-12")]
+    told = missing(table, tmp_path)
+    assert any(line.startswith("display has no row on 12 day(s) on which others have, as 2025-02-01") for line in told)
+
+
+def test_days_yet_to_come_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "history.csv"
+    WORLD.to_csv(file, index=False)
+    found = checked.check(load("laptop", ["data.source=spend", f"data.path={file}"]))
+    assert any("yet to come" in line for line in checked.missing(found, date(2025, 1, 1)))
+    assert not any("yet to come" in line for line in checked.missing(found, DAY.max().date()))
 
 
 def weekly(weeks: int) -> pd.DataFrame:

@@ -169,9 +169,23 @@ def test_series_that_are_not_looked_at_have_no_impossible_run(seed: int) -> None
         code
         for code in range(series)
         for missing, beside in untracked.LAYERS
-        if list(untracked._zeros(amounts, order[codes[order] == code], dates, missing, beside))
+        if list(untracked._zeros(amounts, order[codes[order] == code], dates, missing, beside, np.ones(len(at), bool)))
     }
     suspects = untracked._suspects(amounts, order, dates, codes)
     assert found == set(broken.tolist())
     assert found <= set(suspects)
     assert len(suspects) < series / 5
+
+
+@pytest.mark.parametrize("platform", ["search", None])
+def test_results_that_are_blank_on_every_weekend_are_asked(platform: str | None, tmp_path: Path) -> None:
+    """Zeros there are a shop that rests; blanks tell of none."""
+    weekend = pd.to_datetime(PLAIN["date"]).dt.weekday >= 5
+    where = weekend & (PLAIN["platform"].eq(platform) if platform else True)
+    blank = PLAIN.astype(object)
+    blank.loc[where, RESULTS] = None
+    with pytest.raises(DataError, match=r"^conversions: .*no conversions from .* \(2 dates, .*--accept tracking"):
+        ingested(tmp_path / "blank", blank)
+    zero = PLAIN.copy()
+    zero.loc[where, RESULTS] = 0
+    assert len(ingested(tmp_path / "zero", zero).frame("outcomes")) == len(PLAIN)
