@@ -44,8 +44,10 @@ class Gate:
 
     def __init__(self, run: Run, away: bool = False) -> None:
         self.registry, self.open, self.away = run.registry, threading.Event(), away
+        self.asked = threading.Event()
 
     def get(self, version: str | int) -> Any:
+        self.asked.set()
         if self.away:
             raise RegistryError("connection refused")
         assert self.open.wait(SECONDS)
@@ -93,6 +95,7 @@ def test_a_slow_registry_is_503_with_its_reason_until_its_version_serves(run: Ru
     live = made(run, gate)
     live.start()
     try:
+        assert gate.asked.wait(SECONDS)
         for (_, path, _), reply in zip(QUESTIONS, asked(live, QUESTIONS), strict=True):
             assert (reply.status_code, reply.headers["retry-after"]) == (503, "1"), (path, reply.text)
             assert "no version serves yet: registry: it is asked for its champion, for " in reply.json()["error"], path
@@ -136,8 +139,12 @@ def test_a_registry_that_comes_back_is_found_also_while_a_driven_clock_stands(ru
     live = made(run, gate)
     live.start()
     try:
+        assert gate.asked.wait(SECONDS)
         told = "registry: connection refused; nothing is answered until it says which version serves"
-        assert live.awaited() == f"no version serves yet: {told}"
+        deadline = time.monotonic() + SECONDS
+        while live.awaited() != f"no version serves yet: {told}":  # but while it is asked again
+            assert time.monotonic() < deadline, live.awaited()
+            time.sleep(0.01)
         gate.away = False
         until_ready(live)
         assert live.version == 1
@@ -153,6 +160,7 @@ def test_a_stop_waits_for_no_registry(run: Run, gate: Gate, quick: None, monkeyp
     monkeypatch.setattr("serving.live.ticks.END_SECONDS", 0.05)
     live = made(run, gate)
     live.start()
+    assert gate.asked.wait(SECONDS)
     stopping = threading.Thread(target=live.stop)
     stopping.start()
     stopping.join(SECONDS / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,7 @@ from serving.live.asked import Asked
 
 def test_what_comes_is_told_and_that_nothing_comes_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(asked.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(asked, "time", SimpleNamespace(monotonic=lambda: now[0]))
     one = Asked()
     assert (one.under_way, one.told()) == (False, None)
     one.begin("it is asked for its champion")
