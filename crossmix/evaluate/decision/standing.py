@@ -95,8 +95,8 @@ def _of_history(missed: Sequence[GateRow], own: CampaignDecision, decision: Deci
     elif keeps:
         reason = f"{keep(own)}; {reason}"
     fails = any(gate.verdict == FAIL for gate in missed)
-    word: Word = "plausible" if not fails and (hardly or own.probability >= decision.plausible) else "not enough"
-    return Standing(word, reason, test, keeps)
+    likely = hardly or (own.probability >= decision.plausible and not _all_borrowed(own))
+    return Standing("plausible" if likely and not fails else "not enough", reason, test, keeps)
 
 
 def _with(reason: str, own: CampaignDecision) -> str:
@@ -185,6 +185,13 @@ def probes(platforms: Iterable[str], revenue: float, currency: str) -> str:
     if not named:
         return ""
     return f"; {revenue:,.2f} {currency} of it is borrowed, what a probe of {named}, never tried, may bring"
+
+
+def _all_borrowed(own: CampaignDecision) -> bool:
+    """Whether nothing that was seen gains by the change: all of its gain is what platforms never tried may bring."""
+    new = {one.platform for one in own.platforms if not one.tried and one.best > one.today}
+    seen = sum(one.revenue_best - one.revenue_today for one in own.platforms if one.platform not in new)
+    return bool(new) and seen <= 0
 
 
 def _gain(own: CampaignDecision, decision: Decision) -> str:

@@ -154,7 +154,7 @@ def values(texts: Sequence[str]) -> npt.NDArray[np.float64]:
 
 def _parsed(texts: list[str]) -> npt.NDArray[np.float64]:
     if all(texts):
-        with suppress(pa.ArrowInvalid):  # a word among them, or digits that another script has
+        with suppress(ValueError):  # a word among them, digits that another script has, half a character
             return _finite(pa.array(texts, pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False))
     joined = "".join(texts)
     if joined.isascii() and "_" not in joined:

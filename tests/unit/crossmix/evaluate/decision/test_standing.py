@@ -96,6 +96,24 @@ def test_without_data_enough_it_depends_on_how_likely_a_gain_is(probability: flo
     )
 
 
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize(("seen", "word"), [(0.0, "not enough"), (50.0, "plausible")])
+def test_a_gain_that_is_all_borrowed_is_not_plausible_however_likely_it_is(
+    seen: float, word: str, counted: bool
+) -> None:
+    """`seen`: what the platforms that were tried gain by the change, beside what the one never tried may bring."""
+    tiktok, tv = OWN.platforms
+    platforms = (
+        replace(tiktok, today=0.0, best=0.02, revenue_today=0.0, revenue_best=90.0, tried=False, counted=counted),
+        replace(tv, today=1.0, best=0.98, revenue_today=1800.0, revenue_best=1800.0 + seen),
+    )
+    own = replace(OWN, proved=False, probability=0.99, platforms=platforms)
+    found = standing([LACKS], decision(own), "x")
+    assert found.word == word
+    assert not found.keep
+    assert found.first_test is not None
+
+
 def test_a_split_that_is_likelier_to_lose_is_not_to_be_made() -> None:
     """Its tables tell what the fit alone expects: more."""
     doubted = replace(OWN, proved=False, probability=0.34, gain=-90.0, gain_interval=(-700.0, 900.0))
