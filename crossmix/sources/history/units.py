@@ -42,7 +42,7 @@ LEAST_CONVERSIONS = 30
 APART, TOGETHER = 15.0, 1_000.0
 """A platform in another unit is off in two ways at once, each by so much, and by so much together: what it costs (or
 what a conversion is worth), and what a unit of its money earns. Dear platforms earn less, but not that much less."""
-FOREIGN, ONE_FACTOR = 6.0, 6.0
+FOREIGN, ONE_FACTOR = 12.0, 6.0
 """A platform in another currency is off in all amounts at once, by so much at least, and by factors that differ by no
 more than this: currencies nearer to each other cannot be told from dear platforms."""
 LOST, GAINED = 1e-3, 100.0

@@ -28,7 +28,7 @@ def in_currency(platforms: Sequence[str], rate: float, until: str = "9999") -> p
     )
 
 
-@pytest.mark.parametrize("rate", [24.0, 1 / 24])
+@pytest.mark.parametrize("rate", [45.0, 1 / 45])
 @pytest.mark.parametrize("abroad", [["video"], ["search", "social", "video"], ["display", "video"]])
 def test_platforms_in_another_currency_are_asked(abroad: list[str], rate: float, tmp_path: Path) -> None:
     path = written(tmp_path, in_currency(abroad, rate).to_csv(index=False))
