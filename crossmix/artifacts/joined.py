@@ -45,12 +45,15 @@ class Alone(Part):
     def unmoved(self) -> str:
         """Why budgets within them can hardly move, for the middle of a sentence."""
         if self.every:
-            who, whose = f"each of the {len(self.campaigns)} campaigns", "a campaign's budget"
-        else:
-            who, whose = named(self.campaigns), "their budgets" if len(self.campaigns) > 1 else "its budget"
-        alone = "ran on one platform alone" if self.every or len(self.campaigns) == 1 else "ran on one platform each"
-        moves = f"so that {whose} can move by a probe at most"
-        return f"{who} {alone}, {moves}: nothing proves what another platform would bring there"
+            return (
+                f"each of the {len(self.campaigns)} campaigns ran on one platform alone, so that a campaign's budget "
+                "can move by a probe at most: nothing proves what another platform would bring there"
+            )
+        each = "alone" if len(self.campaigns) == 1 else "each"
+        return (
+            f"{named(self.campaigns)} ran on one platform {each}, so that what another would bring there is borrowed "
+            "from other campaigns at best, and nothing proves it"
+        )
 
     @property
     def whole(self) -> str:

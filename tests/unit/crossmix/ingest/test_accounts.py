@@ -207,8 +207,8 @@ def test_a_campaign_of_one_platform_beside_others_is_told_by_name(tmp_path: Path
     assert found.alone is not None
     assert (found.alone.campaigns, found.alone.every) == (("GOOG - Brand",), False)
     assert found.alone.sentence == (
-        "GOOG - Brand ran on one platform alone, so that its budget can move by a probe at most: nothing proves what "
-        "another platform would bring there. Say --set data.campaigns=together, which reads all campaigns as one "
+        "GOOG - Brand ran on one platform alone, so that what another would bring there is borrowed from other "
+        "campaigns at best, and nothing proves it. Say --set data.campaigns=together, which reads all campaigns as one "
         "account: it answers how to split the whole budget among display, search, social, video, moving money between "
         "campaigns."
     )
