@@ -16,6 +16,7 @@ from pipelines.cli.cells import padded, width
         ("Microsoft キャンペーン", 22),
         ("百度", 4),
         ("네이버", 6),
+        ("\uff27\uff21", 4),
         ("Búsqueda", 8),
         (unicodedata.normalize("NFD", "Búsqueda"), 8),
         ("", 0),

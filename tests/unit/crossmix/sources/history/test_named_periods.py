@@ -72,3 +72,8 @@ def test_numbers_and_words_that_are_no_time_stay(name: str) -> None:
 def test_months_by_name() -> None:
     assert all(map(is_month_name, ("Jan", "März", "juil.", "setembro")))
     assert not any(map(is_month_name, ("Jan 2025", "Mayday", "1", "")))
+
+
+@pytest.mark.parametrize("name", ["meta-Jun (1)", "meta Juni - Kopie", "meta_Jun_2026 (2)"])
+def test_a_period_before_the_number_of_a_copy_is_one_too(name: str) -> None:
+    assert without_period(name) == "meta"

@@ -114,6 +114,14 @@ def test_two_campaigns_of_one_number_at_a_time_stay_two(tmp_path: Path) -> None:
     assert set(history.days["campaign"]) == {"Spring", "Summer"}
 
 
+def test_a_name_of_two_numbers_tells_nothing_of_either(tmp_path: Path) -> None:
+    """`Summer` was there before as another campaign: `Spring` may have become this one, or that."""
+    table = numbered(("Spring", "Summer"), ("8123", "8123"))
+    other = WORLD.assign(campaign="Summer", spend=WORLD["spend"] * 1.3, **{"Campaign ID": "9000"})
+    history = taken(written(tmp_path, pd.concat([table, other]).to_csv(index=False)))
+    assert set(history.days["campaign"]) == {"Spring", "Summer"}
+
+
 def placed(folder: Path, **files: pd.DataFrame) -> Path:
     """Files by their path below a folder, `__` for its slash."""
     for name, table in files.items():
